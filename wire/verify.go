@@ -1,0 +1,100 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+
+// Verify reports whether b is exactly one JSON value with one reading: valid UTF-8, no duplicate members, no byte order
+// mark, no U+0000, nothing after the value, and within l. The error is an *Error.
+func Verify(b []byte, l Limits) error {
+	if l.Bytes > 0 && len(b) > l.Bytes {
+		return &Error{"wire.too_large", -1, fmt.Sprintf("message of %d bytes is over the limit of %d", len(b), l.Bytes), true}
+	}
+	// Our own bounds come first: they cost one pass over the bytes and keep the decoder from deep or huge input.
+	if err := bound(b, l); err != nil {
+		return err
+	}
+	d := decoders.Get().(*jsontext.Decoder)
+	defer decoders.Put(d)
+	d.Reset(bytes.NewBuffer(b))
+	if _, err := d.ReadValue(); err != nil {
+		return syntaxError(err)
+	}
+	if _, err := d.ReadToken(); err != io.EOF {
+		return &Error{"wire.trailing_data", int(d.InputOffset()), "bytes after the JSON value", true}
+	}
+	return nil
+}
+
+func syntaxError(err error) *Error {
+	var se *jsontext.SyntacticError
+	e := &Error{Code: "wire.syntax", Offset: -1, Msg: "not valid JSON", Parse: true}
+	if errors.As(err, &se) {
+		e.Offset = int(se.ByteOffset)
+		switch {
+		case errors.Is(err, jsontext.ErrDuplicateName):
+			e.Code, e.Msg = "wire.duplicate_member", "an object has the same member twice"
+		case se.Err != nil:
+			e.Msg = "not valid JSON: " + se.Err.Error()
+			if bytes.Contains([]byte(e.Msg), []byte("UTF-8")) || bytes.Contains([]byte(e.Msg), []byte("surrogate")) {
+				e.Code = "wire.encoding"
+			}
+		}
+	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		e.Msg = "not valid JSON: it ends too early"
+	}
+	return e
+}
+
+// bound checks depth, members, number length and U+0000 in one pass. It makes no judgement on syntax.
+func bound(b []byte, l Limits) error {
+	depth, members := 0, 0
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; c {
+		case '"':
+			for i++; i < len(b) && b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					if i+5 < len(b) && b[i+1] == 'u' && string(b[i+2:i+6]) == "0000" {
+						return &Error{"wire.encoding", i, "the character U+0000 is not accepted", true}
+					}
+					i++
+				}
+			}
+		case '{', '[':
+			if depth++; l.Depth > 0 && depth > l.Depth {
+				return &Error{"wire.depth", i, fmt.Sprintf("nested deeper than %d", l.Depth), true}
+			}
+		case '}', ']':
+			depth--
+		case ',', ':':
+			// Every member has a colon and every further element a comma: members of an object are counted once by
+			// their colon and elements by their comma, so an object counts at most double. The bound is a guard, not a count.
+			if c == ':' {
+				members++
+			}
+			if c == ',' {
+				members++
+			}
+			if l.Members > 0 && members > 2*l.Members {
+				return &Error{"wire.members", i, fmt.Sprintf("more than %d members", l.Members), true}
+			}
+		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			start := i
+			for i+1 < len(b) && (b[i+1] >= '0' && b[i+1] <= '9' || b[i+1] == '.' || b[i+1] == 'e' || b[i+1] == 'E' || b[i+1] == '+' || b[i+1] == '-') {
+				i++
+			}
+			if l.Number > 0 && i+1-start > l.Number {
+				return &Error{"wire.number", start, fmt.Sprintf("a number of more than %d characters", l.Number), true}
+			}
+		}
+	}
+	return nil
+}
