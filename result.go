@@ -4,6 +4,7 @@ package gatehouse
 type Result struct {
 	Raw     []byte // the result object, verified, as the backend wrote it
 	IsError bool   // the tool itself says it failed (tools/call)
+	Final   bool   // Raw is in its final form for the caller's revision: the transport writes it as it stands
 	Input   *Input // the backend needs answers of the caller first; Raw is nil then
 }
 
