@@ -21,7 +21,7 @@ type Call struct {
 	ProgressToken []byte      // as the caller wrote it; nil when it wants no progress
 	LogLevel      string      // least level of log messages wanted; "" is none (modern) or the server's default (legacy)
 	Cursor        *string     // of a list; nil when absent, and "" is a cursor
-	Headers       http.Header // the Mcp-Param-* headers of a modern request, canonical names; nil when none
+	Headers       http.Header // the Mcp-Param-* headers of a modern HTTP request, canonical names, empty when it has none; nil where there are no headers
 
 	InputResponses []byte // answers to an earlier Input, an object by request key; nil when absent
 	RequestState   string // sealed state as the client sent it back; "" when absent

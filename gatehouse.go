@@ -11,6 +11,9 @@ const (
 	Revision20260728 = "2026-07-28" // first of the modern era
 )
 
+// Version is the version of this build, as clients and upstream servers are told it.
+const Version = "0.1.0"
+
 // Era tells how a peer speaks: with an initialize handshake and sessions (legacy), or with metadata on every request (modern).
 type Era uint8
 
