@@ -16,20 +16,20 @@ import (
 
 // Codes of the *gatehouse.Error values of this package. A caller whose context has ended gets the context's error instead.
 const (
-	CodeAllow     = "egress.allow"               // an entry of egress.allow is wrong
-	CodeURL       = "egress.url"                 // the URL of an origin is not acceptable
-	CodeBlocked   = "egress.blocked"             // the address must not be reached
-	CodeDial      = "egress.dial"                // no name, no address or no connection
-	CodeTLS       = "egress.tls"                 // the TLS handshake failed
-	CodeRequest   = "egress.request"             // the request was refused before a byte was sent
-	CodeClosed    = "egress.closed"              // the client was closed
-	CodeTimeout   = "egress.timeout"             // no complete answer head in time
-	CodeBroken    = "egress.broken"              // the connection failed before there was an answer
-	CodeHead      = "egress.response_head"       // malformed status line or header field
-	CodeHeadSize  = "egress.response_head_size"  // too many header fields or bytes
-	CodeFraming   = "egress.response_framing"    // ambiguous or malformed length of the body
-	CodeTruncated = "egress.response_truncated"  // the body ended early
-	CodeEncoding  = "egress.response_encoding"   // a compression that is not accepted, damaged or a bomb
+	CodeAllow     = "egress.allow"              // an entry of egress.allow is wrong
+	CodeURL       = "egress.url"                // the URL of an origin is not acceptable
+	CodeBlocked   = "egress.blocked"            // the address must not be reached
+	CodeDial      = "egress.dial"               // no name, no address or no connection
+	CodeTLS       = "egress.tls"                // the TLS handshake failed
+	CodeRequest   = "egress.request"            // the request was refused before a byte was sent
+	CodeClosed    = "egress.closed"             // the client was closed
+	CodeTimeout   = "egress.timeout"            // no complete answer head in time
+	CodeBroken    = "egress.broken"             // the connection failed before there was an answer
+	CodeHead      = "egress.response_head"      // malformed status line or header field
+	CodeHeadSize  = "egress.response_head_size" // too many header fields or bytes
+	CodeFraming   = "egress.response_framing"   // ambiguous or malformed length of the body
+	CodeTruncated = "egress.response_truncated" // the body ended early
+	CodeEncoding  = "egress.response_encoding"  // a compression that is not accepted, damaged or a bomb
 )
 
 const hintUpstream = "the server at the other end does not keep to HTTP; look at its log, or ask whoever runs it"

@@ -150,4 +150,3 @@ func (b *tlsBody) Read(p []byte) (int, error) {
 }
 
 func (b *tlsBody) Close() error { return b.body.Close() }
-
