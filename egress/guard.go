@@ -115,9 +115,14 @@ func newRule(e config.EgressAllow) (rule, error) {
 	switch {
 	case r.name == "" && !r.prefix.IsValid():
 		return r, errors.New("neither name nor cidr is given")
-	case r.prefix.IsValid() && r.prefix.IsSingleIP() || r.prefix.Addr().Is4In6():
-		if c, what := classify(r.prefix.Addr()); c == never {
-			return r, fmt.Errorf("%s is %s, which nothing opens", r.prefix.Addr(), what)
+	case r.prefix.IsValid():
+		for _, s := range spans {
+			if s.class == never && s.prefix.Overlaps(r.prefix) && s.prefix.Bits() <= r.prefix.Bits() && r.prefix.Addr() != netip.IPv6Loopback() {
+				return r, fmt.Errorf("%s is %s, which nothing opens", r.prefix, s.what)
+			}
+		}
+		if r.prefix.Addr().Is4In6() {
+			return r, fmt.Errorf("%s is written as an IPv4-mapped address", r.prefix)
 		}
 	}
 	return r, nil

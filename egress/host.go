@@ -75,6 +75,9 @@ func splitAddr(addr string) (host string, port uint16, err error) {
 	if err != nil {
 		return "", 0, err
 	}
+	if addr[0] == '[' && !strings.Contains(host, ":") {
+		return "", 0, errors.New("only an IPv6 address stands in brackets")
+	}
 	port, err = parsePort(p)
 	return host, port, err
 }
@@ -112,6 +115,9 @@ func origin(u *url.URL) (host string, port uint16, err error) {
 	}
 	if u.User != nil {
 		return "", 0, errors.New("the URL contains user information")
+	}
+	if strings.HasPrefix(u.Host, "[") && !strings.Contains(u.Hostname(), ":") {
+		return "", 0, errors.New("only an IPv6 address stands in brackets")
 	}
 	if u.Opaque != "" {
 		return "", 0, errors.New("the URL has no host")

@@ -109,9 +109,9 @@ func (c *Client) tlsFault(ctx context.Context, err error) error {
 	switch text := err.Error(); {
 	case isTimeout(err):
 		return fault(CodeTimeout, c.host, "no answer in time", err)
-	case strings.Contains(text, "server response headers exceeded"):
+	case strings.Contains(text, "server response headers exceeded"), strings.Contains(text, "header list larger"):
 		return fault(CodeHeadSize, c.host, "the head of the answer is too long", err)
-	case strings.Contains(text, "malformed"):
+	case strings.Contains(text, "malformed"), strings.Contains(text, "COMPRESSION_ERROR"):
 		return fault(CodeHead, c.host, "the head of the answer is malformed", err)
 	}
 	return fault(CodeBroken, c.host, "the connection broke before the answer", err)
