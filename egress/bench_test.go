@@ -102,3 +102,20 @@ func BenchmarkRoundTrip(b *testing.B) {
 		})
 	}
 }
+
+// TestAllocs holds the figure of the benchmark; the server's allocations count too.
+func TestAllocs(t *testing.T) {
+	c := client(t, serve(t, plainEcho), Options{})
+	body, buf := []byte(question), make([]byte, len(question))
+	header := []Field{{"Content-Type", "application/json"}}
+	if n := testing.AllocsPerRun(200, func() {
+		res, err := c.Do(t.Context(), &Request{Method: "POST", Header: header, Body: body})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.ReadFull(res.Body, buf)
+		_ = res.Body.Close()
+	}); n > 8 {
+		t.Errorf("%v allocations for a round trip, want 8 at most", n)
+	}
+}

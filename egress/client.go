@@ -25,6 +25,25 @@ type Options struct {
 	RootCAs         *x509.CertPool // authorities to trust; default those of the system
 }
 
+func (o Options) withDefaults() Options {
+	if o.MaxIdle == 0 {
+		o.MaxIdle = 100
+	}
+	if o.HeaderTimeout == 0 {
+		o.HeaderTimeout = 60 * time.Second
+	}
+	if o.DialTimeout <= 0 || o.DialTimeout > dialTimeout {
+		o.DialTimeout = dialTimeout
+	}
+	if o.MaxHeaderBytes <= 0 {
+		o.MaxHeaderBytes = 32 << 10
+	}
+	if o.MaxDecodedBytes <= 0 {
+		o.MaxDecodedBytes = 10 << 20
+	}
+	return o
+}
+
 // Client sends requests to one origin. It is safe for concurrent use. Redirects are not followed and cookies are not kept.
 //
 // A request goes out on a kept connection if there is one. If that turns out to be dead, the request is sent once more on a fresh
@@ -58,21 +77,7 @@ func NewClient(base *url.URL, g *Guard, o Options) (*Client, error) {
 		return nil, &gatehouse.Error{Code: CodeURL, Msg: "URL " + base.Redacted() + ": " + err.Error(),
 			Hint: "write it as https://host/path, or http://host:port/path for a private or loopback server"}
 	}
-	if o.MaxIdle == 0 {
-		o.MaxIdle = 100
-	}
-	if o.HeaderTimeout == 0 {
-		o.HeaderTimeout = 60 * time.Second
-	}
-	if o.DialTimeout <= 0 || o.DialTimeout > dialTimeout {
-		o.DialTimeout = dialTimeout
-	}
-	if o.MaxHeaderBytes <= 0 {
-		o.MaxHeaderBytes = 32 << 10
-	}
-	if o.MaxDecodedBytes <= 0 {
-		o.MaxDecodedBytes = 10 << 20
-	}
+	o = o.withDefaults()
 	c := &Client{guard: g, opt: o, path: path, addr: pair(host, port), base: base}
 	c.host = host
 	if strings.Contains(host, ":") {
@@ -83,7 +88,7 @@ func NewClient(base *url.URL, g *Guard, o Options) (*Client, error) {
 	}
 	c.pool.max = max(o.MaxIdle, 0)
 	if base.Scheme == "https" {
-		c.tls = c.newTransport()
+		c.tls = newTransport(g.DialContext, o)
 	}
 	return c, nil
 }
@@ -111,7 +116,7 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 	if err != nil {
 		return nil, fault(CodeRequest, c.host, "the request was not sent: "+err.Error(), nil)
 	}
-	if c.pool.isClosed() {
+	if c.pool.closed.Load() {
 		return nil, fault(CodeClosed, c.host, "the client is closed", nil)
 	}
 	if c.tls != nil {

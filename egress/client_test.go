@@ -674,3 +674,46 @@ func TestHTTPS(t *testing.T) {
 		}
 	}
 }
+
+// TestDialTimeout: our own limit is a fault of the network, the caller's is the caller's.
+func TestDialTimeout(t *testing.T) {
+	g, _ := fake(t, []config.EgressAllow{{Name: "public.example"}})
+	g.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	u, _ := url.Parse("http://public.example/")
+	c, err := NewClient(u, g, Options{DialTimeout: 5 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Do(t.Context(), &Request{}); code(err) != CodeDial {
+		t.Errorf("Do = %v, want %s", err, CodeDial)
+	}
+	if c, err = NewClient(u, g, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	if _, err := c.Do(ctx, &Request{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Do = %v, want %v", err, context.DeadlineExceeded)
+	}
+}
+
+// TestHead: answers to HEAD have no body, whatever their head says, and leave the connection usable.
+func TestHead(t *testing.T) {
+	c := client(t, serve(t, func(_ int, nc net.Conn, br *bufio.Reader) {
+		for {
+			if _, _, err := take(br); err != nil {
+				return
+			}
+			_, _ = io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nContent-Encoding: br\r\n\r\n")
+		}
+	}), Options{})
+	for range 3 {
+		status, body, err := send(c, &Request{Method: "HEAD"})
+		if status != 200 || body != "" || err != nil || len(c.pool.idle) != 1 {
+			t.Errorf("got %d %q %v, %d kept", status, body, err, len(c.pool.idle))
+		}
+	}
+}

@@ -72,7 +72,6 @@ func (g *gzipBody) Read(p []byte) (int, error) {
 			g.err = g.explain(g.err)
 			return 0, g.err
 		}
-		g.zr.Multistream(true)
 	}
 	n, err := g.zr.Read(p)
 	g.n += int64(n)

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,7 +14,7 @@ type pool struct {
 	idle   []*conn
 	max    int
 	timer  *time.Timer // armed while idle is not empty
-	closed bool
+	closed atomic.Bool // set under mu, read without it
 }
 
 // get takes the connection used last, or nil. The caller sees whether it is alive.
@@ -44,7 +45,7 @@ func (p *pool) put(c *conn, keep time.Duration) {
 	c.rest()
 	c.expiry = time.Now().Add(keep)
 	p.mu.Lock()
-	if p.closed || len(p.idle) >= p.max {
+	if p.closed.Load() || len(p.idle) >= p.max {
 		p.mu.Unlock()
 		c.close()
 		return
@@ -75,21 +76,15 @@ func (p *pool) expire() {
 	}
 	clear(p.idle[len(kept):])
 	p.idle = kept
-	if len(kept) > 0 && !p.closed {
+	if len(kept) > 0 && !p.closed.Load() {
 		p.timer = time.AfterFunc(next, p.expire)
 	}
-}
-
-func (p *pool) isClosed() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.closed
 }
 
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.closed = true
+	p.closed.Store(true)
 	for _, c := range p.idle {
 		c.close()
 	}

@@ -9,33 +9,35 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse"
 )
 
-// newTransport returns what https goes through: net/http with our dialer, no proxy, no compression, HTTP/2 where offered.
-func (c *Client) newTransport() *http.Transport {
-	t := &http.Transport{
+// newTransport returns net/http as we use it: our dialer, no proxy, no compression, HTTP/2 where offered. o has its defaults.
+func newTransport(dial func(ctx context.Context, network, addr string) (net.Conn, error), o Options) *http.Transport {
+	return &http.Transport{
 		Proxy:                  nil,
-		DialContext:            c.guard.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.opt.RootCAs},
-		TLSHandshakeTimeout:    c.opt.DialTimeout,
+		DialContext:            dial,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
+		TLSHandshakeTimeout:    o.DialTimeout,
 		DisableCompression:     true,
-		DisableKeepAlives:      c.pool.max == 0,
+		DisableKeepAlives:      o.MaxIdle < 0,
 		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           c.pool.max,
-		MaxIdleConnsPerHost:    c.pool.max,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		MaxIdleConns:           max(o.MaxIdle, 0),
+		MaxIdleConnsPerHost:    max(o.MaxIdle, 0),
 		IdleConnTimeout:        idleTimeout,
-		ResponseHeaderTimeout:  max(c.opt.HeaderTimeout, 0),
-		MaxResponseHeaderBytes: int64(c.opt.MaxHeaderBytes),
+		ResponseHeaderTimeout:  max(o.HeaderTimeout, 0),
+		MaxResponseHeaderBytes: int64(o.MaxHeaderBytes),
 		ReadBufferSize:         readSize,
 		WriteBufferSize:        readSize,
 	}
-	return t
 }
 
 // doTLS sends a checked request over https.
