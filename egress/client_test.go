@@ -195,6 +195,7 @@ func TestHostile(t *testing.T) {
 		{"chunk size with space", chunked("2 \r\nhi\r\n0\r\n\r\n"), 200, "", CodeFraming},
 		{"chunk size out of range", chunked("10000000000000002\r\nhi\r\n0\r\n\r\n"), 200, "", CodeFraming},
 		{"chunk size ends in LF", chunked("2\nhi\r\n0\r\n\r\n"), 200, "", CodeFraming},
+		{"two digits and LF", chunked("12\nh\r\n0\r\n\r\n"), 200, "", CodeFraming},
 		{"chunk longer than said", chunked("2\r\nhi!\r\n0\r\n\r\n"), 200, "hi", CodeFraming},
 		{"chunk ends in LF", chunked("2\r\nhi\n0\r\n\r\n"), 200, "hi", CodeFraming},
 		{"long chunk extension", chunked("2;" + strings.Repeat("x", 300) + "\r\nhi\r\n0\r\n\r\n"), 200, "", CodeFraming},
@@ -715,5 +716,28 @@ func TestHead(t *testing.T) {
 		if status != 200 || body != "" || err != nil || len(c.pool.idle) != 1 {
 			t.Errorf("got %d %q %v, %d kept", status, body, err, len(c.pool.idle))
 		}
+	}
+}
+
+// TestCancelledLate: when the cancellation has begun as the answer ends, the connection is about to close and must not be kept.
+func TestCancelledLate(t *testing.T) {
+	for _, kept := range []bool{true, false} {
+		g, _ := fake(t, []config.EgressAllow{{Name: "public.example"}})
+		u, _ := url.Parse("http://public.example/")
+		c, err := NewClient(u, g, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, z := net.Pipe()
+		b := &body{client: c, conn: newConn(a), ctx: t.Context(), frame: frame{keep: true}, stop: func() bool { return kept }}
+		b.conn.buf[0], b.conn.w, b.left = 'x', 1, 1
+		if got, err := io.ReadAll(b); string(got) != "x" || err != nil {
+			t.Errorf("read %q, %v", got, err)
+		}
+		if n := len(c.pool.idle); (n == 1) != kept {
+			t.Errorf("%d kept, want it %v", n, kept)
+		}
+		c.Close()
+		_ = z.Close()
 	}
 }

@@ -85,9 +85,6 @@ func classify(a netip.Addr) (class, string) {
 	if !a.IsValid() || a.Zone() != "" {
 		return never, "an address with a zone"
 	}
-	if a.Is4In6() { // Prefix.Contains never matches mapped addresses
-		return never, "an IPv4-mapped address"
-	}
 	for i := range spans {
 		if spans[i].prefix.Contains(a) {
 			return spans[i].class, spans[i].what
