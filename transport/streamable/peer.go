@@ -1,0 +1,136 @@
+package streamable
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"sync"
+	"time"
+
+	"gatehouse"
+	"gatehouse/transport"
+	"gatehouse/wire"
+)
+
+// peer is the way back to the caller of one request. The answer is JSON until a notification, a question or a long
+// silence makes a stream of it.
+type peer struct {
+	x    *request
+	id   []byte
+	era  gatehouse.Era
+	sse  bool  // the client takes a stream
+	live *live // of a legacy session
+
+	mu     sync.Mutex
+	out    *events
+	replay *replay // legacy
+	timer  *time.Timer
+	ended  bool
+	call   *gatehouse.Call
+}
+
+// start begins to watch for silence.
+func (p *peer) start(c *gatehouse.Call) {
+	p.call = c
+	if p.sse {
+		p.timer = time.AfterFunc(keepAlive, p.tick)
+	}
+}
+
+func (p *peer) tick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
+	p.stream()
+	_ = p.out.comment()
+	p.timer.Reset(keepAlive)
+}
+
+// stream turns the answer into a stream. p.mu is held.
+func (p *peer) stream() {
+	if p.out != nil {
+		return
+	}
+	p.out = newEvents(p.x)
+	if p.live == nil {
+		return
+	}
+	p.replay = newReplay(rand.Text()[:10])
+	p.live.keep(p.replay)
+	if p.call.Client.Revision >= gatehouse.Revision20251125 { // an id to come back with, before anything else
+		ev := p.replay.add(nil, false)
+		_ = p.out.write(append([]byte("retry: 1000\n"), ev...))
+	}
+}
+
+// send writes one message on the stream. p.mu is held.
+func (p *peer) send(msg []byte, last bool) {
+	p.stream()
+	if p.replay != nil {
+		_ = p.out.write(p.replay.add(msg, last))
+		if last {
+			p.live.forget(p.replay)
+		}
+		return
+	}
+	_ = p.out.send("", "", msg)
+}
+
+// Notify implements gatehouse.Peer. A caller that is gone is not an error.
+func (p *peer) Notify(_ context.Context, method string, params []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended || !p.sse {
+		return nil
+	}
+	p.send(wire.AppendNotification(nil, method, params), false)
+	return nil
+}
+
+// CanAsk implements gatehouse.Peer: a legacy caller with a session that reads a stream.
+func (p *peer) CanAsk() bool { return p.live != nil && p.sse && p.id != nil }
+
+// Ask implements gatehouse.Peer: the question goes out on this call's stream, the answer comes in a POST of its own.
+func (p *peer) Ask(ctx context.Context, method string, params []byte) ([]byte, error) {
+	return p.live.ask(ctx, p.x.h.c.Limits.InputTimeout, func(id string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !p.ended {
+			p.send(wire.AppendRequest(nil, wire.String(id), method, params), false)
+		}
+	})
+}
+
+// finish writes the answer.
+func (p *peer) finish(c *gatehouse.Call, res *gatehouse.Result, err error) {
+	var e wire.RPC
+	status := http.StatusOK
+	var raw []byte
+	if err != nil {
+		e, status = transport.RPC(err, c.ID, p.era)
+	} else {
+		raw = transport.Render(c.Client.Revision, c.Method, res)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	if err != nil && p.x.r.Context().Err() != nil && p.era == gatehouse.Modern {
+		return // the caller is gone
+	}
+	msg := make([]byte, 0, len(raw)+len(p.id)+128)
+	if err != nil {
+		msg = wire.AppendError(msg, p.id, e)
+	} else {
+		msg = wire.AppendResult(msg, p.id, raw)
+	}
+	if p.out != nil || p.sse && !accepts(p.x.r.Header["Accept"], "application/json") {
+		p.send(msg, true)
+		return
+	}
+	p.x.json(status, msg)
+}

@@ -1,0 +1,225 @@
+package streamable
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"gatehouse"
+	"gatehouse/transport"
+	"gatehouse/wire"
+)
+
+// body reads the request's body within its limits: bytes, and 5 seconds for every 64 KiB.
+func (x *request) body() ([]byte, *fault) {
+	limit := x.h.c.Limits.RequestBytes
+	tooLarge := &fault{http.StatusRequestEntityTooLarge, "http.too_large", "the body is over the limit of " + itoa(limit) + " bytes", "limits.requestBytes in the configuration sets it"}
+	n := x.r.ContentLength
+	if n > int64(limit) {
+		return nil, tooLarge
+	}
+	rc := http.NewResponseController(x.w)
+	_ = rc.SetReadDeadline(time.Now().Add(x.h.c.Limits.HeaderTimeout * time.Duration(1+max(n, 0)>>16)))
+	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+	var b []byte
+	var err error
+	if n >= 0 {
+		b = make([]byte, n)
+		_, err = io.ReadFull(x.r.Body, b)
+	} else {
+		_ = rc.SetReadDeadline(time.Now().Add(x.h.c.Limits.HeaderTimeout * time.Duration(1+limit>>16)))
+		b, err = io.ReadAll(io.LimitReader(x.r.Body, int64(limit)+1))
+		if len(b) > limit {
+			return nil, tooLarge
+		}
+	}
+	if err != nil {
+		return nil, &fault{http.StatusRequestTimeout, "http.body", "the body ended early or came too slowly", ""}
+	}
+	for name := range x.r.Trailer {
+		if strings.HasPrefix(name, "Mcp-") {
+			return nil, &fault{http.StatusBadRequest, "http.trailer", "header " + name + " came as a trailer", "send it as a header"}
+		}
+	}
+	return b, nil
+}
+
+func (x *request) limits() wire.Limits {
+	l := wire.RequestLimits
+	l.Bytes, l.Depth = x.h.c.Limits.RequestBytes, x.h.c.Limits.Depth
+	return l
+}
+
+// post takes one message, or under revision 2025-03-26 a batch.
+func (x *request) post() {
+	b, f := x.body()
+	if f != nil {
+		x.h.fail(x.w, f)
+		return
+	}
+	version := x.r.Header.Get("Mcp-Protocol-Version")
+	modern := version >= gatehouse.Revision20260728
+	if !modern && len(b) > 0 && firstByte(b) == '[' {
+		x.batch(b, version)
+		return
+	}
+	m, err := wire.Parse(b, x.limits())
+	if err != nil {
+		x.rpcError(m.ID, err, "", gatehouse.Modern)
+		return
+	}
+	if modern || transport.Modern("", m.Params) {
+		x.postModern(m, version)
+		return
+	}
+	x.postLegacy(m, version)
+}
+
+func firstByte(b []byte) byte {
+	for _, c := range b {
+		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return c
+		}
+	}
+	return 0
+}
+
+// postModern takes a request or notification of the modern era: stateless, one message, judged with its headers.
+func (x *request) postModern(m wire.Message, version string) {
+	switch m.Kind {
+	case wire.Notification: // none is defined for HTTP: a client cancels by closing the stream
+		x.w.WriteHeader(http.StatusAccepted)
+		return
+	case wire.Response, wire.Failure:
+		x.rpcError(nil, &wire.Error{Code: "wire.envelope", Offset: -1, Msg: "a response is not accepted here: answers travel in inputResponses"}, "", gatehouse.Modern)
+		return
+	}
+	if err := checkHeaders(x.r.Header, m, version); err != nil {
+		x.rpcError(m.ID, err, "", gatehouse.Modern)
+		return
+	}
+	p := &peer{x: x, id: m.ID, era: gatehouse.Modern, sse: accepts(x.r.Header["Accept"], "text/event-stream")}
+	c, err := transport.Decode(m, true, transport.Origin{Server: x.server, Principal: x.principal, Peer: p, Received: x.received})
+	if err != nil {
+		x.rpcError(m.ID, err, "", gatehouse.Modern)
+		return
+	}
+	c.Headers = paramHeaders(x.r.Header)
+	if c.Method == "subscriptions/listen" {
+		x.listen(c, m.ID)
+		return
+	}
+	p.start(c)
+	ctx, cancel := context.WithCancel(x.r.Context()) // a disconnect is a cancellation
+	defer cancel()
+	res, err := x.h.c.Gateway.Call(ctx, c)
+	p.finish(c, res, err)
+}
+
+func paramHeaders(h http.Header) http.Header {
+	out := http.Header{}
+	for name, v := range h {
+		if strings.HasPrefix(name, "Mcp-Param-") {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// checkHeaders compares the mirrored headers with the body (MCP 2026-07-28, transports, "header validation").
+func checkHeaders(h http.Header, m wire.Message, version string) error {
+	mismatch := func(msg string) error {
+		return &gatehouse.RPCError{Code: gatehouse.CodeHeaderMismatch, Message: "Header mismatch: " + msg}
+	}
+	params, _ := wire.ParseObject(m.Params)
+	meta, _ := wire.ParseObject(params.Get("_meta"))
+	if revision, ok := wire.Text(meta.Get(transport.MetaRevision)); ok && revision != version {
+		if version == "" {
+			return mismatch("MCP-Protocol-Version is missing")
+		}
+		return mismatch("MCP-Protocol-Version differs from _meta")
+	}
+	switch got := h.Get("Mcp-Method"); {
+	case got == "":
+		return mismatch("Mcp-Method is missing")
+	case got != m.Method:
+		return mismatch("Mcp-Method differs from the body's method")
+	}
+	member := map[string]string{"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}[m.Method]
+	if member == "" {
+		return nil
+	}
+	want, ok := wire.Text(params.Get(member))
+	if !ok {
+		return nil // Decode says what is wrong with it
+	}
+	values := h["Mcp-Name"]
+	if len(values) == 0 {
+		return mismatch("Mcp-Name is missing")
+	}
+	got, err := wire.DecodeHeader(values[0])
+	if err != nil {
+		return mismatch("Mcp-Name: " + err.Error())
+	}
+	if got != want {
+		return mismatch("Mcp-Name differs from params." + member)
+	}
+	return nil
+}
+
+// listen serves subscriptions/listen: the acknowledgement, then events until either side ends it.
+func (x *request) listen(c *gatehouse.Call, id []byte) {
+	want, err := transport.DecodeListen(c)
+	if err == nil && !accepts(x.r.Header["Accept"], "text/event-stream") {
+		x.h.fail(x.w, &fault{http.StatusNotAcceptable, "http.accept", "subscriptions/listen answers with a stream of events", "send Accept: application/json, text/event-stream"})
+		return
+	}
+	if err == nil && !x.h.streams.add(x.principal.ID, x.h.c.Limits.StreamsPerPrincipal) {
+		err = &gatehouse.RPCError{Code: gatehouse.CodeInternal, Message: "too many open streams; close one first"}
+	} else if err == nil {
+		defer x.h.streams.remove(x.principal.ID)
+	}
+	if err != nil {
+		x.rpcError(id, err, c.ID, gatehouse.Modern)
+		return
+	}
+	s, granted, err := x.h.c.Gateway.Listen(x.r.Context(), c, want)
+	if err != nil {
+		x.rpcError(id, err, c.ID, gatehouse.Modern)
+		return
+	}
+	defer s.Close()
+	out := newEvents(x)
+	out.send("", "", transport.Acknowledged(id, granted))
+	x.h.pump(x, s, out, func(method string, params []byte) []byte {
+		return wire.AppendNotification(nil, method, transport.ListenParams(id, params))
+	}, func() { out.send("", "", transport.ListenResult(id)) })
+}
+
+// pump writes a stream's events until the client goes (ctx) or the gateway ends it.
+func (h *Handler) pump(x *request, s nexter, out *events, event func(method string, params []byte) []byte, ended func()) {
+	for {
+		ctx, cancel := context.WithTimeout(x.r.Context(), keepAlive)
+		method, params, err := s.Next(ctx)
+		cancel()
+		switch {
+		case err == nil:
+			err = out.send("", "", event(method, params))
+		case errors.Is(err, io.EOF):
+			ended()
+			return
+		case errors.Is(err, context.DeadlineExceeded) && x.r.Context().Err() == nil:
+			err = out.comment()
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+type nexter interface {
+	Next(ctx context.Context) (method string, params []byte, err error)
+}

@@ -1,0 +1,278 @@
+// Package streamable is the HTTP endpoint: POST /{server}/mcp in both protocol eras, the streams and sessions of the
+// legacy one, and the checks that come before a byte of a body is read.
+package streamable
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse"
+	"gatehouse/config"
+	"gatehouse/identity"
+	"gatehouse/transport"
+	"gatehouse/wire"
+)
+
+// Config is what the endpoint is made of.
+type Config struct {
+	Gateway   transport.Gateway
+	Sessions  *transport.Sessions
+	Limits    config.Limits
+	PublicURL string   // scheme and host under which clients reach us
+	Origins   []string // further origins that browsers may call from
+	Bind      net.Addr // the address the listener is bound to
+	Log       *slog.Logger
+	Now       func() time.Time
+	Refused   func(code string)       // counts refusals; may be nil
+	Extra     map[string]http.Handler // exact paths served besides, behind the Host and Origin checks
+}
+
+// Handler serves HTTP. It is safe for concurrent use.
+type Handler struct {
+	c        Config
+	loopback bool
+	hosts    map[string]bool
+	origins  map[string]bool
+	port     string
+
+	live    liveSessions
+	sse     sseConns
+	streams streamCount
+	calls   sync.WaitGroup
+	drain   chan struct{}
+	drained atomic.Bool
+}
+
+// New checks c and returns the handler.
+func New(c Config) (*Handler, error) {
+	h := &Handler{c: c, hosts: map[string]bool{}, origins: map[string]bool{}, drain: make(chan struct{})}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Host == "" {
+		return nil, &gatehouse.Error{Code: "http.public_url", Msg: "publicURL " + c.PublicURL + " is no URL", Hint: "write it like https://mcp.example.org"}
+	}
+	h.addHost(u.Scheme, u.Host)
+	if ap, err := netip.ParseAddrPort(c.Bind.String()); err == nil {
+		h.port = portText(ap.Port())
+		if ap.Addr().Unmap().IsLoopback() {
+			h.loopback = true
+			for _, host := range []string{"localhost", "127.0.0.1", "[::1]"} {
+				h.addHost(u.Scheme, host+":"+h.port)
+			}
+		}
+	}
+	for _, o := range c.Origins {
+		h.origins[normalOrigin(o)] = true
+	}
+	h.live.m, h.sse.m, h.streams.m = map[[12]byte]*live{}, map[string]*sseConn{}, map[string]int{}
+	return h, nil
+}
+
+func portText(p uint16) string {
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), p).String()[len("0.0.0.0:"):]
+}
+
+func (h *Handler) addHost(scheme, host string) {
+	host = strings.ToLower(host)
+	h.hosts[host] = true
+	if def := map[string]string{"http": ":80", "https": ":443"}[scheme]; !strings.Contains(strings.TrimPrefix(host, "["), ":") || strings.HasSuffix(host, "]") {
+		h.hosts[host+def] = true
+	}
+	h.origins[normalOrigin(scheme+"://"+host)] = true
+}
+
+// normalOrigin fills in the default port, so that https://a and https://a:443 are one; "" when it is no origin.
+func normalOrigin(o string) string {
+	u, err := url.Parse(o)
+	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(u.Hostname(), ".") || strings.HasSuffix(o, "#") || strings.HasSuffix(o, "?") {
+		return ""
+	}
+	port := u.Port()
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return ""
+	case port == "" && u.Scheme == "http":
+		port = "80"
+	case port == "" && u.Scheme == "https":
+		port = "443"
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// endpoint is what a path names.
+type endpoint uint8
+
+const (
+	none endpoint = iota
+	mcp
+	sseStream   // GET /{server}/sse
+	sseMessages // POST /{server}/messages
+)
+
+func parsePath(path string) (server string, e endpoint) {
+	server, rest, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if !ok || server == "" || path[0] != '/' {
+		return "", none
+	}
+	switch rest {
+	case "mcp":
+		return server, mcp
+	case "sse":
+		return server, sseStream
+	case "messages":
+		return server, sseMessages
+	}
+	return "", none
+}
+
+// ServeHTTP judges the request line and the headers, then who is calling, and only then reads the body.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f := h.refuseHost(r); f != nil {
+		h.fail(w, f)
+		return
+	}
+	if f := h.refuseOrigin(r); f != nil {
+		h.fail(w, f)
+		return
+	}
+	if r.URL.Path == "/healthz" {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n"))
+		return
+	}
+	if x := h.c.Extra[r.URL.Path]; x != nil {
+		x.ServeHTTP(w, r)
+		return
+	}
+	server, e := parsePath(r.URL.Path)
+	legacySSE, ok := false, false
+	if e != none {
+		legacySSE, ok = h.c.Gateway.HasServer(server)
+	}
+	if !ok || e != mcp && !legacySSE {
+		h.fail(w, &fault{http.StatusNotFound, "route.not_found", "nothing is served at this path", "servers answer at /{server}/mcp"})
+		return
+	}
+	h.cors(w, r)
+	if f := refuseMethod(w, r, e); f != nil {
+		h.fail(w, f)
+		return
+	}
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if f := refuseHeaders(r); f != nil {
+		h.fail(w, f)
+		return
+	}
+	p, err := h.c.Gateway.Admit(r.Context(), h.credentials(r, server))
+	if err != nil {
+		h.unauthorized(w, err)
+		return
+	}
+	admitted(r.Context())
+	if h.drained.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	h.calls.Add(1)
+	defer h.calls.Done()
+	x := &request{h: h, w: w, r: r, server: server, principal: p, received: h.c.Now()}
+	switch {
+	case e == sseStream:
+		h.serveSSE(x)
+	case e == sseMessages:
+		h.serveMessages(x)
+	case r.Method == http.MethodPost:
+		x.post()
+	case r.Method == http.MethodGet:
+		x.get()
+	default:
+		x.delete()
+	}
+}
+
+// request is one HTTP request of an admitted caller.
+type request struct {
+	h         *Handler
+	w         http.ResponseWriter
+	r         *http.Request
+	server    string
+	principal *gatehouse.Principal
+	received  time.Time
+}
+
+// credentials collects what the request offers as proof. Two different ones are refused later.
+func (h *Handler) credentials(r *http.Request, server string) *identity.Credentials {
+	c := &identity.Credentials{Server: server, LoopbackBind: h.loopback}
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		c.Source = ap.Addr().Unmap()
+	}
+	var first string
+	note := func(v string) {
+		switch {
+		case v == "":
+		case first == "":
+			first = v
+		case first != v:
+			c.Conflict = true
+		}
+	}
+	if auth := r.Header["Authorization"]; len(auth) > 0 {
+		scheme, token, _ := strings.Cut(auth[0], " ")
+		if strings.EqualFold(scheme, "Bearer") {
+			token = strings.TrimSpace(token)
+			c.Bearer = gatehouse.NewSecret(token)
+			note(token)
+		} else {
+			c.Bearer = gatehouse.NewSecret(auth[0]) // another scheme is no credential here, and no absence of one either
+			note(auth[0])
+		}
+	}
+	for _, name := range []string{"X-Functions-Key", "Api-Key", "Ocp-Apim-Subscription-Key"} {
+		if v := r.Header[name]; len(v) > 0 && v[0] != "" {
+			if c.Key.IsZero() {
+				c.Key = gatehouse.NewSecret(v[0])
+			}
+			note(v[0])
+		}
+	}
+	return c
+}
+
+// rpcError writes a JSON-RPC error as the whole answer.
+func (x *request) rpcError(id []byte, err error, callID string, era gatehouse.Era) {
+	e, status := transport.RPC(err, callID, era)
+	x.json(status, wire.AppendError(make([]byte, 0, 256), id, e))
+}
+
+// json writes one JSON answer.
+func (x *request) json(status int, body []byte) {
+	hd := x.w.Header()
+	hd["Content-Type"] = jsonType
+	hd["Cache-Control"] = noStore
+	hd["X-Content-Type-Options"] = noSniff
+	hd.Set("Content-Length", itoa(len(body)))
+	x.w.WriteHeader(status)
+	if len(body) > 64<<10 {
+		x.deadline(30 * time.Second)
+	}
+	_, _ = x.w.Write(body)
+}
+
+// deadline bounds the next write: a reader that takes nothing is let go.
+func (x *request) deadline(d time.Duration) {
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(d))
+}
+
+var (
+	jsonType = []string{"application/json"}
+	noStore  = []string{"no-store"}
+	noSniff  = []string{"nosniff"}
+)
