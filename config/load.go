@@ -1,0 +1,424 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"gatehouse"
+)
+
+// maxFile bounds the configuration file and every file it names.
+const maxFile = 1 << 20
+
+// Load reads the file. The error joins a *gatehouse.Error for every fault, in the file's order.
+func Load(path string) (*Config, error) {
+	b, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parse(path, b)
+}
+
+func readFile(path string) ([]byte, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, &gatehouse.Error{Code: "config.file", Pos: gatehouse.Pos{File: path}, Msg: "cannot be read: " + reason(err), Hint: "name an existing file with --config"}
+	}
+	if !st.Mode().IsRegular() || st.Size() > maxFile {
+		return nil, &gatehouse.Error{Code: "config.file", Pos: gatehouse.Pos{File: path}, Msg: "is no regular file of at most 1 MiB"}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, &gatehouse.Error{Code: "config.file", Pos: gatehouse.Pos{File: path}, Msg: "cannot be read: " + reason(err)}
+	}
+	return b, nil
+}
+
+// reason is the system's word without the path, which the place says already.
+func reason(err error) string {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+func parse(path string, b []byte) (*Config, error) {
+	d := &decoder{file: path, dir: filepath.Dir(path), lines: strings.Split(string(b), "\n")}
+	c := defaults()
+	c.File, c.Files = path, []string{path}
+	var doc yaml.Node
+	dec := yaml.NewDecoder(strings.NewReader(string(b)))
+	if err := dec.Decode(&doc); err != nil {
+		if strings.TrimSpace(string(b)) == "" || err.Error() == "EOF" {
+			d.fault(nil, "config.empty", "the file is empty", "start from examples/quickstart/gatehouse.yaml")
+		} else {
+			d.syntax(err)
+		}
+		return nil, d.err()
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); err == nil {
+		d.fault(&second, "config.documents", "the file holds several YAML documents", "keep one; remove the line ---")
+	}
+	d.value(doc.Content[0], reflect.ValueOf(c).Elem(), "")
+	c.Files = append(c.Files, d.files...)
+	d.validate(c, doc.Content[0])
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func defaults() *Config {
+	return &Config{Listen: "127.0.0.1:8080", Data: "gatehouse-data", Auth: Auth{Keys: true}, TLS: TLS{Min: "1.2"},
+		Audit: Audit{SegmentBytes: 256 << 20}, Limits: DefaultLimits}
+}
+
+func defaultSource(l Limits) Source {
+	return Source{Era: "auto", Sessions: "principal", Timeout: l.CallTimeout, Concurrency: 128, Grace: 10 * time.Minute}
+}
+
+// decoder walks the file's nodes along the structs and collects every fault.
+type decoder struct {
+	file   string
+	dir    string
+	lines  []string
+	faults []*gatehouse.Error
+	files  []string
+	nodes  int
+}
+
+func (d *decoder) pos(n *yaml.Node) gatehouse.Pos {
+	if n == nil {
+		return gatehouse.Pos{File: d.file, Line: 1, Col: 1}
+	}
+	return gatehouse.Pos{File: d.file, Line: max(n.Line, 1), Col: max(n.Column, 1)}
+}
+
+func (d *decoder) fault(n *yaml.Node, code, msg, hint string) {
+	d.faults = append(d.faults, &gatehouse.Error{Code: code, Pos: d.pos(n), Msg: msg, Hint: hint})
+}
+
+func (d *decoder) err() error {
+	sort.SliceStable(d.faults, func(i, j int) bool {
+		a, b := d.faults[i].Pos, d.faults[j].Pos
+		return a.Line < b.Line || a.Line == b.Line && a.Col < b.Col
+	})
+	errs := make([]error, len(d.faults))
+	for i, f := range d.faults {
+		errs[i] = f
+	}
+	return errors.Join(errs...)
+}
+
+func (d *decoder) syntax(err error) {
+	msg := strings.TrimPrefix(err.Error(), "yaml: ")
+	pos := gatehouse.Pos{File: d.file, Line: 1, Col: 1}
+	if rest, ok := strings.CutPrefix(msg, "line "); ok {
+		if line, text, ok := strings.Cut(rest, ": "); ok {
+			if n, err := strconv.Atoi(line); err == nil {
+				pos.Line, msg = n, text
+			}
+		}
+	}
+	d.faults = append(d.faults, &gatehouse.Error{Code: "config.yaml", Pos: pos, Msg: "not valid YAML: " + msg, Hint: "look at the indentation and quotes of this line and the one before"})
+}
+
+var (
+	secretType   = reflect.TypeFor[gatehouse.Secret]()
+	durationType = reflect.TypeFor[time.Duration]()
+	posType      = reflect.TypeFor[gatehouse.Pos]()
+)
+
+// maxNodes bounds the file, and what aliases could make of it.
+const maxNodes = 50_000
+
+func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
+	if d.nodes++; d.nodes > maxNodes {
+		if d.nodes == maxNodes+1 {
+			d.fault(n, "config.size", "the file has too many values", "")
+		}
+		return
+	}
+	if n.Kind == yaml.AliasNode || n.Anchor != "" {
+		d.fault(n, "config.alias", "anchors and aliases are not supported", "write the value out")
+		return
+	}
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return // an empty value keeps the default
+	}
+	switch {
+	case v.Type() == secretType:
+		d.secret(n, v, key)
+	case v.Type() == durationType:
+		if s, ok := d.scalar(n, key, "a duration such as 30s or 5m"); ok {
+			x, err := time.ParseDuration(s)
+			if err != nil || x < 0 {
+				d.fault(n, "config.duration", fmt.Sprintf("%s: %q is no duration", key, s), "write it like 500ms, 30s or 5m")
+				return
+			}
+			v.SetInt(int64(x))
+		}
+	case v.Kind() == reflect.Pointer:
+		p := reflect.New(v.Type().Elem())
+		if a, ok := p.Interface().(*Auth); ok {
+			a.Keys = true
+		}
+		d.value(n, p.Elem(), key)
+		v.Set(p)
+	case v.Kind() == reflect.Struct:
+		d.object(n, v, key)
+	case v.Kind() == reflect.Map:
+		d.mapping(n, v, key)
+	case v.Kind() == reflect.Slice:
+		if n.Kind != yaml.SequenceNode {
+			d.fault(n, "config.type", key+": a list is wanted, not "+kind(n), "put - before each entry, or write [a, b]")
+			return
+		}
+		out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+		for i, e := range n.Content {
+			if s, ok := out.Index(i).Addr().Interface().(*Source); ok {
+				*s = Source{Pos: d.pos(e)}
+			}
+			d.value(e, out.Index(i), fmt.Sprintf("%s[%d]", key, i))
+		}
+		v.Set(out)
+	case v.Kind() == reflect.Bool:
+		if s, ok := d.scalar(n, key, "true or false"); ok {
+			b, err := strconv.ParseBool(s)
+			if err != nil || s != "true" && s != "false" {
+				d.fault(n, "config.type", fmt.Sprintf("%s: %q is neither true nor false", key, s), "write true or false")
+				return
+			}
+			v.SetBool(b)
+		}
+	case v.CanInt():
+		if s, ok := d.scalar(n, key, "a number"); ok {
+			x, err := size(s)
+			if err != nil || x < 0 {
+				d.fault(n, "config.number", fmt.Sprintf("%s: %q is no whole number", key, s), "write it like 1000, 64KiB or 4MiB")
+				return
+			}
+			v.SetInt(x)
+		}
+	case v.Kind() == reflect.String:
+		if s, ok := d.scalar(n, key, "text"); ok {
+			v.SetString(s)
+		}
+	}
+}
+
+func kind(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a group of keys"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	return "a single value"
+}
+
+func size(s string) (int64, error) {
+	for suffix, shift := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
+		if t, ok := strings.CutSuffix(s, suffix); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(t), 10, 32)
+			return n << shift, err
+		}
+	}
+	return strconv.ParseInt(s, 10, 64)
+}
+
+func (d *decoder) object(n *yaml.Node, v reflect.Value, key string) {
+	if n.Kind != yaml.MappingNode {
+		d.fault(n, "config.type", dot(key)+"a group of keys is wanted, not "+kind(n), "write the keys below it, indented")
+		return
+	}
+	fields := map[string]reflect.Value{}
+	var names []string
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Tag.Get("yaml"); name != "-" && name != "" {
+			fields[name] = v.Field(i)
+			names = append(names, name)
+		}
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, val := n.Content[i], n.Content[i+1]
+		f, ok := fields[k.Value]
+		switch {
+		case k.Tag == "!!merge":
+			d.fault(k, "config.alias", "anchors and aliases are not supported", "write the keys out")
+		case !ok:
+			hint := "known here: " + strings.Join(names, ", ")
+			if near := nearest(k.Value, names); near != "" {
+				hint = fmt.Sprintf("did you mean %q?", near)
+			}
+			d.fault(k, "config.unknown_key", fmt.Sprintf("unknown key %q", k.Value), hint)
+		case seen[k.Value] > 0:
+			d.fault(k, "config.duplicate_key", fmt.Sprintf("key %q is here and at line %d", k.Value, seen[k.Value]), "keep one of the two")
+		default:
+			seen[k.Value] = k.Line
+			d.value(val, f, join(key, k.Value))
+		}
+	}
+}
+
+func dot(key string) string {
+	if key == "" {
+		return ""
+	}
+	return key + ": "
+}
+
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "." + b
+}
+
+func (d *decoder) mapping(n *yaml.Node, v reflect.Value, key string) {
+	if n.Kind != yaml.MappingNode {
+		d.fault(n, "config.type", key+": a group of names is wanted, not "+kind(n), "write each name with a colon below it")
+		return
+	}
+	out := reflect.MakeMap(v.Type())
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, val := n.Content[i], n.Content[i+1]
+		if seen[k.Value] > 0 {
+			d.fault(k, "config.duplicate_key", fmt.Sprintf("name %q is here and at line %d", k.Value, seen[k.Value]), "keep one of the two")
+			continue
+		}
+		seen[k.Value] = k.Line
+		e := reflect.New(v.Type().Elem()).Elem()
+		d.value(val, e, join(key, k.Value))
+		if s, ok := e.Interface().(*Server); ok {
+			if s == nil {
+				s = &Server{}
+				e.Set(reflect.ValueOf(s))
+			}
+			s.Name, s.Pos = k.Value, d.pos(k)
+		}
+		out.SetMapIndex(reflect.ValueOf(k.Value), e)
+	}
+	v.Set(out)
+}
+
+func (d *decoder) scalar(n *yaml.Node, key, want string) (string, bool) {
+	if n.Kind != yaml.ScalarNode {
+		d.fault(n, "config.type", fmt.Sprintf("%s: %s is wanted, not %s", key, want, kind(n)), "")
+		return "", false
+	}
+	s, _, ok := d.expand(n, n.Value)
+	return s, ok
+}
+
+func (d *decoder) secret(n *yaml.Node, v reflect.Value, key string) {
+	if n.Kind != yaml.ScalarNode {
+		d.fault(n, "config.type", key+": text is wanted, not "+kind(n), "")
+		return
+	}
+	s, refs, ok := d.expand(n, n.Value)
+	if !ok {
+		return
+	}
+	if refs == 0 && s != "" {
+		d.fault(n, "config.secret", key+": a secret must not stand in the file", "write ${env:NAME} or ${file:/path}")
+		return
+	}
+	v.Set(reflect.ValueOf(gatehouse.NewSecret(s)))
+}
+
+// expand replaces ${env:NAME} and ${file:/path} once; what they hold is not expanded again.
+func (d *decoder) expand(n *yaml.Node, s string) (out string, refs int, ok bool) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "${")
+		b.WriteString(before)
+		if !found {
+			return b.String(), refs, true
+		}
+		ref, after, closed := strings.Cut(rest, "}")
+		source, arg, hasArg := strings.Cut(ref, ":")
+		if !closed || !hasArg || arg == "" || source != "env" && source != "file" {
+			d.fault(n, "config.reference", fmt.Sprintf("%q is no reference", "${"+ref), "write ${env:NAME} or ${file:/path}")
+			return "", refs, false
+		}
+		refs++
+		if source == "env" {
+			val, set := os.LookupEnv(arg)
+			if !set {
+				d.fault(n, "config.env", fmt.Sprintf("environment variable %s is not set", arg), "set it before starting gatehouse")
+				return "", refs, false
+			}
+			b.WriteString(val)
+		} else {
+			path := d.path(arg)
+			val, err := readFile(path)
+			if err != nil {
+				d.fault(n, "config.file", fmt.Sprintf("file %s cannot be read", arg), "check the path and its permissions; it is relative to the configuration file")
+				return "", refs, false
+			}
+			d.files = append(d.files, path)
+			b.WriteString(strings.TrimRight(string(val), "\r\n"))
+		}
+		s = after
+	}
+}
+
+// path makes a path of the file absolute to the file's folder.
+func (d *decoder) path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(d.dir, p)
+}
+
+// nearest returns the known name that a typing error away is what was meant, or "".
+func nearest(s string, known []string) string {
+	best, name := 3, ""
+	if len(s) <= 3 {
+		best = 2
+	}
+	for _, k := range known {
+		if n := distance(strings.ToLower(s), strings.ToLower(k)); n < best {
+			best, name = n, k
+		}
+	}
+	return name
+}
+
+// distance counts insertions, deletions and replacements.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 64
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diag := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diag
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diag = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
