@@ -20,12 +20,15 @@ import (
 const maxFile = 1 << 20
 
 // Load reads the file. The error joins a *gatehouse.Error for every fault, in the file's order.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return LoadListen(path, "") }
+
+// LoadListen is Load with another listen address than the file's.
+func LoadListen(path, listen string) (*Config, error) {
 	b, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	return parse(path, b)
+	return parse(path, listen, b)
 }
 
 func readFile(path string) ([]byte, error) {
@@ -52,7 +55,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func parse(path string, b []byte) (*Config, error) {
+func parse(path, listen string, b []byte) (*Config, error) {
 	d := &decoder{file: path, dir: filepath.Dir(path), lines: strings.Split(string(b), "\n")}
 	c := defaults()
 	c.File, c.Files = path, []string{path}
@@ -72,6 +75,9 @@ func parse(path string, b []byte) (*Config, error) {
 	}
 	d.value(doc.Content[0], reflect.ValueOf(c).Elem(), "")
 	c.Files = append(c.Files, d.files...)
+	if listen != "" {
+		c.Listen = listen
+	}
 	d.validate(c, doc.Content[0])
 	if err := d.err(); err != nil {
 		return nil, err
