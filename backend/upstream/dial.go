@@ -1,0 +1,289 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"gatehouse"
+	"gatehouse/wire"
+)
+
+// verdict is how an upstream speaks, as far as is known.
+type verdict uint8
+
+const (
+	isUnknown verdict = iota
+	isLegacy
+	isModern
+	isSSE
+)
+
+func (v verdict) era() gatehouse.Era {
+	switch v {
+	case isLegacy, isSSE:
+		return gatehouse.Legacy
+	case isModern:
+		return gatehouse.Modern
+	}
+	return 0
+}
+
+var legacyRevisions = []string{gatehouse.Revision20251125, gatehouse.Revision20250618, gatehouse.Revision20250326, gatehouse.Revision20241105}
+
+func (s *source) known() verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.verdict
+}
+
+func (s *source) learn(v verdict) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.verdict = v
+}
+
+// doubt forgets how the upstream speaks, unless the configuration says so.
+func (s *source) doubt() {
+	switch s.cfg.Era {
+	case "legacy", "modern", "sse":
+		return
+	}
+	s.learn(isUnknown)
+}
+
+// key is where the session for a principal's calls is kept. "" stands for nobody in particular.
+func (s *source) key(principal string, caps gatehouse.Capabilities) (key string) {
+	if s.cfg.Sessions == "shared" {
+		principal = "shared"
+	}
+	if s.known() == isModern {
+		if s.http != nil {
+			return "modern"
+		}
+		return principal
+	}
+	return principal + "\x00" + caps.Class()
+}
+
+// session returns the session for a principal's calls; done ends its use.
+func (s *source) session(ctx context.Context, principal string, caps gatehouse.Capabilities) (*session, func(), error) {
+	return s.pool.get(ctx, s.key(principal, caps), principal, caps)
+}
+
+// dial opens a session in the era of the upstream, which it finds out first.
+func (s *source) dial(ctx context.Context, key, principal string, caps gatehouse.Capabilities) (*session, error) {
+	if s.http == nil {
+		return s.dialCommand(ctx, key, principal, caps)
+	}
+	v := s.known()
+	if v == isUnknown || v == isModern {
+		ss := s.newSession(key, principal, gatehouse.Capabilities{}, &httpCarrier{s})
+		modern, err := ss.discover(ctx, v == isModern)
+		if err == nil && modern {
+			s.learn(isModern)
+			return ss, nil
+		}
+		ss.die(errClosed)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if v != isSSE {
+		ss := s.newSession(key, principal, caps, &httpCarrier{s})
+		err := ss.initialize(ctx)
+		if err == nil {
+			s.learn(isLegacy)
+			return ss, nil
+		}
+		ss.die(errClosed)
+		var se *statusError
+		if !errors.As(err, &se) || v == isLegacy || se.status != http.StatusBadRequest && se.status != http.StatusNotFound && se.status != http.StatusMethodNotAllowed {
+			return nil, err
+		}
+	}
+	ss := s.newSession(key, principal, caps, nil)
+	err := s.connectSSE(ctx, ss)
+	if err == nil {
+		err = ss.initialize(ctx)
+	}
+	if err != nil {
+		ss.close()
+		return nil, err
+	}
+	s.learn(isSSE)
+	return ss, nil
+}
+
+// discover asks a server whether it is modern. pinned says that it must be.
+func (ss *session) discover(ctx context.Context, pinned bool) (bool, error) {
+	ss.modern, ss.rev = true, gatehouse.Revision20260728
+	params := []byte(`{"_meta":` + string(ss.meta(nil, gatehouse.Capabilities{}, "")) + `}`)
+	limit := listTimeout
+	if ss.src.http == nil {
+		limit = probeTimeout
+	}
+	res, err := ss.request(ctx, "server/discover", params, limit)
+	yes := func() (bool, error) { return true, nil }
+	no := func() (bool, error) {
+		ss.modern, ss.rev = false, ""
+		if pinned {
+			return false, ss.src.protocol("does not speak revision "+gatehouse.Revision20260728, err)
+		}
+		return false, nil
+	}
+	var se *statusError
+	var re *gatehouse.RPCError
+	var code int64
+	switch {
+	case err == nil:
+		o, _ := wire.ParseObject(res)
+		list, _ := wire.Elements(o.Get("supportedVersions"))
+		if !slices.ContainsFunc(list, func(b []byte) bool { v, _ := wire.Text(b); return v == gatehouse.Revision20260728 }) {
+			return no()
+		}
+		ss.offers, _ = wire.ParseObject(o.Get("capabilities"))
+		ss.instruct, _ = wire.Text(o.Get("instructions"))
+		return yes()
+	case errors.As(err, &se) && se.status >= 400 && se.status < 500:
+		if se.rpc == nil {
+			return no()
+		}
+		code = se.rpc.Code
+		if code == gatehouse.CodeMethodNotFound && se.status == http.StatusNotFound {
+			return yes()
+		}
+	case errors.As(err, &re):
+		code = re.Code
+	case ss.src.http == nil && errors.Is(err, errTimeout):
+		return no()
+	case ss.src.http != nil && se == nil && !isProtocol(err):
+		return false, err // it could not be asked
+	default:
+		if ss.src.http == nil && !ss.alive() {
+			return false, err
+		}
+		if se != nil {
+			return false, err // 5xx
+		}
+		return no()
+	}
+	switch code {
+	case gatehouse.CodeHeaderMismatch, gatehouse.CodeMissingCapability:
+		return yes()
+	case gatehouse.CodeUnsupportedRev:
+		ss.modern, ss.rev = false, ""
+		return false, ss.src.protocol("speaks no revision that Gatehouse speaks", err)
+	}
+	return no()
+}
+
+func isProtocol(err error) bool {
+	var ge *gatehouse.Error
+	var we *wire.Error
+	return errors.As(err, &we) || errors.As(err, &ge) && ge.Code == codeProtocol
+}
+
+// initialize makes the legacy handshake.
+func (ss *session) initialize(ctx context.Context) error {
+	rev := gatehouse.Revision20251125
+	if _, old := ss.car.(*sseCarrier); old {
+		rev = gatehouse.Revision20241105
+	}
+	params := []byte(`{"protocolVersion":"` + rev + `","capabilities":`)
+	params = append(params, declare(ss.caps, false)...)
+	params = append(params, `,"clientInfo":{"name":"gatehouse","version":"`+gatehouse.Version+`"}}`...)
+	res, err := ss.request(ctx, "initialize", params, openTimeout)
+	if err != nil {
+		var re *gatehouse.RPCError
+		if errors.As(err, &re) {
+			return ss.src.protocol("refuses to be initialised: "+clip(re.Message), err)
+		}
+		return err
+	}
+	o, _ := wire.ParseObject(res)
+	got, _ := wire.Text(o.Get("protocolVersion"))
+	if !slices.Contains(legacyRevisions, got) {
+		return ss.src.protocol(fmt.Sprintf("chose protocol revision %.40q, which Gatehouse does not speak", got), nil)
+	}
+	ss.rev = got
+	ss.offers, _ = wire.ParseObject(o.Get("capabilities"))
+	ss.instruct, _ = wire.Text(o.Get("instructions"))
+	sctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := ss.car.send(sctx, ss, wire.AppendNotification(nil, "notifications/initialized", nil)); err != nil {
+		return fmt.Errorf("send notifications/initialized: %w", err)
+	}
+	return nil
+}
+
+// declare writes the capabilities of a class.
+func declare(c gatehouse.Capabilities, modern bool) []byte {
+	var o wire.Object
+	add := func(name, value string) { o = append(o, wire.Member{Name: name, Value: []byte(value)}) }
+	switch {
+	case c.Elicitation && c.ElicitationURL:
+		add("elicitation", `{"form":{},"url":{}}`)
+	case c.ElicitationURL:
+		add("elicitation", `{"url":{}}`)
+	case c.Elicitation:
+		add("elicitation", `{}`)
+	}
+	switch {
+	case c.SamplingTools:
+		add("sampling", `{"tools":{}}`)
+	case c.Sampling:
+		add("sampling", `{}`)
+	}
+	switch {
+	case c.Roots && modern:
+		add("roots", `{}`)
+	case c.Roots:
+		add("roots", `{"listChanged":true}`)
+	}
+	if c.UI {
+		add("extensions", `{"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}`)
+	}
+	return o.Bytes()
+}
+
+const metaPrefix = "io.modelcontextprotocol/"
+
+// meta writes params._meta of a request. c is nil for requests of our own.
+func (ss *session) meta(c *gatehouse.Call, caps gatehouse.Capabilities, token string) []byte {
+	var o wire.Object
+	if c != nil {
+		o, _ = wire.ParseObject(c.Meta)
+		o = o.Delete("baggage", "progressToken")
+	}
+	if token != "" {
+		o = append(o, wire.Member{Name: "progressToken", Value: []byte(token)})
+	}
+	if !ss.modern {
+		if len(o) == 0 {
+			return nil
+		}
+		return o.Bytes()
+	}
+	info := wire.Object{{Name: "name", Value: wire.String("gatehouse")}, {Name: "version", Value: wire.String(gatehouse.Version)}}
+	if c != nil && c.Client.Name != "" {
+		info = wire.Object{{Name: "name", Value: wire.String("gatehouse (" + clip(c.Client.Name) + ")")}, {Name: "version", Value: wire.String(gatehouse.Version)}}
+	}
+	o = append(o, wire.Member{Name: metaPrefix + "protocolVersion", Value: wire.String(ss.rev)},
+		wire.Member{Name: metaPrefix + "clientInfo", Value: info.Bytes()},
+		wire.Member{Name: metaPrefix + "clientCapabilities", Value: declare(caps, true)})
+	if c != nil && c.LogLevel != "" {
+		o = append(o, wire.Member{Name: metaPrefix + "logLevel", Value: wire.String(c.LogLevel)})
+	}
+	return o.Bytes()
+}
+
+// clip bounds text of an upstream for messages.
+func clip(s string) string {
+	if len(s) > 200 {
+		s = s[:200] + "…"
+	}
+	return s
+}

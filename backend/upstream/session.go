@@ -1,0 +1,470 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"gatehouse"
+	"gatehouse/backend"
+	"gatehouse/egress"
+	"gatehouse/wire"
+)
+
+// Bounds of one session.
+const (
+	maxHeld   = 16 // questions that wait for a call they could belong to
+	holdFor   = 30 * time.Second
+	maxAsks   = 16 // questions of one call that wait to be parked
+	maxLevels = 8
+)
+
+// carrier moves messages of one session.
+type carrier interface {
+	// exchange sends the request msg of r and hands what comes to the session until r has ended.
+	exchange(ctx context.Context, ss *session, r *run, msg []byte) error
+	// send sends a notification or a response.
+	send(ctx context.Context, ss *session, msg []byte) error
+	// listen reads what comes outside of any call until that stream ends. errNoStream means there is none.
+	listen(ctx context.Context, ss *session) error
+	// close says farewell and ends the connection.
+	close(ss *session)
+}
+
+// session is one conversation with the upstream: a legacy session, a child, or for a modern HTTP upstream all calls.
+type session struct {
+	src       *source
+	key       string
+	principal string
+	caps      gatehouse.Capabilities // declared upstream
+	modern    bool
+	rev       string
+	car       carrier
+	offers    wire.Object // the server's capabilities
+	instruct  string
+
+	listening sync.Once
+	ctx       context.Context // ends with the session
+	end       context.CancelCauseFunc
+
+	mu    sync.Mutex // guards what follows
+	sid   string     // Mcp-Session-Id
+	runs  []*run     // in flight, oldest first
+	held  []question
+	level string          // asked for by logging/setLevel
+	uris  map[string]bool // subscribed
+
+	closing bool
+}
+
+// run is one request under way upstream.
+type run struct {
+	id      int64
+	method  string
+	token   string         // our progress token, as JSON; "" when none
+	head    []egress.Field // besides the session's own
+	cancel  context.CancelCauseFunc
+	ctx     context.Context
+	asks    chan question
+	fin     chan struct{} // closed once msg or err is set
+	once    sync.Once
+	msg     wire.Message
+	err     error
+	limit   time.Duration // between signs of life
+	longest time.Duration // in all
+	onNote  func(wire.Message) bool
+
+	mu     sync.Mutex // guards what follows
+	call   *gatehouse.Call
+	parked bool
+	began  time.Time
+	timer  *time.Timer
+}
+
+// question is something the upstream asks the caller.
+type question struct {
+	id     []byte
+	method string
+	params []byte
+	at     time.Time
+	key    string
+}
+
+func (s *source) newSession(key, principal string, caps gatehouse.Capabilities, car carrier) *session {
+	ss := &session{src: s, key: key, principal: principal, caps: caps, car: car, uris: map[string]bool{}}
+	ss.ctx, ss.end = context.WithCancelCause(s.life)
+	return ss
+}
+
+func (ss *session) alive() bool { return ss.ctx.Err() == nil }
+
+// die ends the session and all of its runs with err.
+func (ss *session) die(err error) {
+	ss.end(err)
+	ss.mu.Lock()
+	runs := slices.Clone(ss.runs)
+	ss.mu.Unlock()
+	for _, r := range runs {
+		r.fail(err)
+	}
+}
+
+func (ss *session) newRun(parent context.Context, method string, limit time.Duration) *run {
+	r := &run{id: ss.src.ids.Add(1), method: method, asks: make(chan question, maxAsks), fin: make(chan struct{}), limit: limit}
+	r.longest = max(ss.src.env.Limits.CallTimeout, limit)
+	r.began = time.Now()
+	r.ctx, r.cancel = context.WithCancelCause(parent)
+	if limit > 0 {
+		r.timer = time.AfterFunc(min(limit, r.longest), func() { r.fail(errTimeout) })
+	}
+	return r
+}
+
+func (r *run) finish(m wire.Message) bool {
+	first := false
+	r.once.Do(func() {
+		first, r.msg = true, m
+		close(r.fin)
+	})
+	return first
+}
+
+func (r *run) fail(err error) {
+	r.once.Do(func() {
+		r.err = err
+		close(r.fin)
+	})
+	r.cancel(err)
+}
+
+func (r *run) done() bool {
+	select {
+	case <-r.fin:
+		return true
+	default:
+		return false
+	}
+}
+
+// touch extends the time of r after a sign of life.
+func (r *run) touch() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.timer == nil || r.parked {
+		return
+	}
+	if left := r.longest - time.Since(r.began); left > 0 && r.timer.Stop() {
+		r.timer.Reset(min(r.limit, left))
+	}
+}
+
+func (r *run) park(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.parked = on
+	if r.timer == nil {
+		return
+	}
+	if on {
+		r.timer.Stop()
+		return
+	}
+	r.began = time.Now()
+	r.timer.Reset(min(r.limit, r.longest))
+}
+
+func (r *run) caller() *gatehouse.Call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.parked {
+		return nil
+	}
+	return r.call
+}
+
+func (r *run) setCaller(c *gatehouse.Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.call = c
+}
+
+func (ss *session) add(r *run) {
+	ss.mu.Lock()
+	ss.runs = append(ss.runs, r)
+	var held []question
+	if r.call != nil {
+		held, ss.held = ss.held, nil
+	}
+	ss.mu.Unlock()
+	for _, q := range held {
+		ss.ask(r, q)
+	}
+}
+
+func (ss *session) remove(r *run) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if i := slices.Index(ss.runs, r); i >= 0 {
+		ss.runs = slices.Delete(ss.runs, i, i+1)
+	}
+}
+
+// perform takes r through its whole exchange and leaves the outcome in it.
+func (ss *session) perform(r *run, params []byte) {
+	ss.add(r)
+	id := strconv.AppendInt(nil, r.id, 10)
+	err := ss.car.exchange(r.ctx, ss, r, wire.AppendRequest(nil, id, r.method, params))
+	if err == nil {
+		err = errBroken
+	}
+	if !r.done() {
+		if cause := context.Cause(r.ctx); cause != nil {
+			err = cause
+		}
+		r.fail(err)
+	}
+	r.mu.Lock()
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	r.mu.Unlock()
+	ss.remove(r)
+	if r.err != nil && ss.alive() && (r.ctx.Err() != nil) {
+		ss.cancelled(r)
+	}
+	r.cancel(nil)
+}
+
+// cancelled tells a legacy or stdio upstream that nobody waits for r any more.
+func (ss *session) cancelled(r *run) {
+	if _, over := ss.car.(*httpCarrier); over && ss.modern {
+		return // closing the stream was the cancellation
+	}
+	if r.method == "initialize" || r.method == "server/discover" {
+		return
+	}
+	params := append(strconv.AppendInt([]byte(`{"requestId":`), r.id, 10), '}')
+	ss.later(wire.AppendNotification(nil, "notifications/cancelled", params))
+}
+
+// later sends a message without anybody waiting for it.
+func (ss *session) later(msg []byte) {
+	ss.src.goes(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ss.ctx), controlTimeout)
+		defer cancel()
+		_ = ss.car.send(ctx, ss, msg)
+	})
+}
+
+// request makes a request of our own and waits for its result.
+func (ss *session) request(ctx context.Context, method string, params []byte, limit time.Duration, head ...egress.Field) ([]byte, error) {
+	r := ss.newRun(ctx, method, limit)
+	r.head = head
+	ss.perform(r, params)
+	return r.result()
+}
+
+func (r *run) result() ([]byte, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	if r.msg.Kind == wire.Failure {
+		return nil, &gatehouse.RPCError{Code: r.msg.Error.Code, Message: r.msg.Error.Message, Data: r.msg.Error.Data}
+	}
+	return r.msg.Result, nil
+}
+
+// handle takes one message of the upstream. from is the run on whose own stream it came, nil when it came on the
+// session's. An error ends that stream.
+func (ss *session) handle(m wire.Message, from *run) error {
+	switch m.Kind {
+	case wire.Response, wire.Failure:
+		id, err := strconv.ParseInt(string(m.ID), 10, 64)
+		if from != nil {
+			if err != nil && m.Kind == wire.Failure && (m.ID == nil || string(m.ID) == "null") {
+				id, err = from.id, nil
+			}
+			if err != nil || id != from.id || !from.finish(m) {
+				return ss.src.protocol("answered a request that was not made", nil)
+			}
+			return nil
+		}
+		for _, r := range ss.flying() {
+			if err == nil && r.id == id {
+				r.finish(m)
+				return nil
+			}
+		}
+		return nil // an answer that came too late
+	case wire.Notification:
+		ss.note(m, from)
+		return nil
+	}
+	if ss.modern {
+		return ss.src.protocol("sent a request, which servers of this revision must not", nil)
+	}
+	if m.Method == "ping" {
+		ss.later(wire.AppendResult(nil, m.ID, []byte("{}")))
+		return nil
+	}
+	if !ss.mayAsk(m.Method, m.Params) {
+		ss.refuse(m.ID, gatehouse.CodeMethodNotFound, "the client cannot be asked for "+m.Method)
+		return nil
+	}
+	q := question{id: bytes.Clone(m.ID), method: m.Method, params: bytes.Clone(m.Params), at: time.Now()}
+	if from == nil {
+		from = ss.oldest()
+	}
+	if from == nil {
+		ss.hold(q)
+		return nil
+	}
+	ss.ask(from, q)
+	return nil
+}
+
+func (ss *session) flying() []*run {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	return slices.Clone(ss.runs)
+}
+
+// oldest is the oldest call in flight that is not parked.
+func (ss *session) oldest() *run {
+	for _, r := range ss.flying() {
+		if r.caller() != nil && !r.done() {
+			return r
+		}
+	}
+	return nil
+}
+
+// hold keeps q for the next call; it is refused when there is none in time.
+func (ss *session) hold(q question) {
+	ss.mu.Lock()
+	full := len(ss.held) >= maxHeld
+	if !full {
+		ss.held = append(ss.held, q)
+	}
+	ss.mu.Unlock()
+	if full {
+		ss.refuse(q.id, gatehouse.CodeInternal, "no call is running that this could belong to")
+	}
+}
+
+// expireHeld refuses what was held too long.
+func (ss *session) expireHeld(now time.Time) {
+	ss.mu.Lock()
+	var old []question
+	ss.held = slices.DeleteFunc(ss.held, func(q question) bool {
+		if now.Sub(q.at) < holdFor {
+			return false
+		}
+		old = append(old, q)
+		return true
+	})
+	ss.mu.Unlock()
+	for _, q := range old {
+		ss.refuse(q.id, gatehouse.CodeInternal, "no call is running that this could belong to")
+	}
+}
+
+func (ss *session) ask(r *run, q question) {
+	r.mu.Lock()
+	mine := r.call != nil
+	r.mu.Unlock()
+	if mine {
+		select {
+		case r.asks <- q:
+			return
+		default:
+		}
+	}
+	ss.refuse(q.id, gatehouse.CodeInternal, "too many questions at once")
+}
+
+func (ss *session) refuse(id []byte, code int64, msg string) {
+	ss.later(wire.AppendError(nil, id, wire.RPC{Code: code, Message: msg}))
+}
+
+// mayAsk reports whether the session declared that the caller can be asked this.
+func (ss *session) mayAsk(method string, params []byte) bool {
+	o, _ := wire.ParseObject(params)
+	switch method {
+	case "elicitation/create":
+		if mode, _ := wire.Text(o.Get("mode")); mode == "url" {
+			return ss.caps.ElicitationURL
+		}
+		return ss.caps.Elicitation
+	case "sampling/createMessage":
+		if o.Has("tools") {
+			return ss.caps.SamplingTools
+		}
+		return ss.caps.Sampling
+	case "roots/list":
+		return ss.caps.Roots
+	}
+	return false
+}
+
+// note takes a notification.
+func (ss *session) note(m wire.Message, from *run) {
+	if from != nil && from.onNote != nil && from.onNote(m) {
+		return
+	}
+	o, _ := wire.ParseObject(m.Params)
+	switch m.Method {
+	case "notifications/progress":
+		token := string(o.Get("progressToken"))
+		r := from
+		if r == nil {
+			for _, x := range ss.flying() {
+				if x.token != "" && x.token == token {
+					r = x
+				}
+			}
+		}
+		if r == nil || r.token == "" || r.token != token {
+			return
+		}
+		r.touch()
+		if c := r.caller(); c != nil && c.ProgressToken != nil {
+			_ = c.Peer.Notify(r.ctx, m.Method, o.Set("progressToken", c.ProgressToken).Bytes())
+		}
+	case "notifications/message":
+		r := from
+		if r == nil {
+			r = ss.oldest()
+		}
+		if r == nil {
+			ss.src.env.Emit(backend.Event{Kind: backend.Message, Principal: ss.principal, Method: m.Method, Params: bytes.Clone(m.Params)})
+			return
+		}
+		if c := r.caller(); c != nil && wantsLevel(c, o) {
+			_ = c.Peer.Notify(r.ctx, m.Method, m.Params)
+		}
+	case "notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed":
+		ss.src.stale()
+	case "notifications/resources/updated":
+		if uri, ok := wire.Text(o.Get("uri")); ok && ss.src.subs.has(uri) {
+			ss.src.env.Emit(backend.Event{Kind: backend.Updated, URI: uri})
+		}
+	case "notifications/elicitation/complete":
+		ss.src.env.Emit(backend.Event{Kind: backend.Message, Principal: ss.principal, Method: m.Method, Params: bytes.Clone(m.Params)})
+	}
+}
+
+var levels = [maxLevels]string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
+
+// wantsLevel reports whether the caller wants a log message. A modern caller that named no level wants none.
+func wantsLevel(c *gatehouse.Call, o wire.Object) bool {
+	if c.LogLevel == "" {
+		return c.Client.Era == gatehouse.Legacy
+	}
+	level, _ := wire.Text(o.Get("level"))
+	i := slices.Index(levels[:], level)
+	return i >= 0 && i >= slices.Index(levels[:], c.LogLevel)
+}

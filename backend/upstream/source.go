@@ -1,0 +1,304 @@
+// Package upstream speaks to MCP servers of both eras, over HTTP and over standard input and output of a command. It
+// promises that nothing an upstream server does harms more than its own calls: every answer is parsed strictly and
+// within bounds, every wait ends, and whatever the server asks of a caller leaves as a Result's Input.
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse"
+	"gatehouse/backend"
+	"gatehouse/config"
+	"gatehouse/wire"
+)
+
+// HTTP opens sources with a URL: MCP over streamable HTTP of both eras, and HTTP+SSE of 2024-11-05.
+var HTTP = backend.Kind{Key: "mcp", Open: openHTTP}
+
+// Command opens sources with a command line: MCP over standard input and output.
+var Command = backend.Kind{Key: "command", Open: openCommand}
+
+// Bounds that have no setting.
+const (
+	defaultConcurrency = 128
+	defaultGrace       = 10 * time.Minute
+	queueFactor        = 4                // calls that wait for each one that runs
+	maxHTTPSessions    = 256              // of one source
+	maxProcesses       = 16               // of one source
+	sessionIdle        = 10 * time.Minute // an unused session or process ends
+	openTimeout        = 30 * time.Second // to open a session
+	controlTimeout     = 2 * time.Second  // for a cancellation, an answer, a farewell
+	probeTimeout       = 5 * time.Second  // for server/discover on standard input and output
+	listTimeout        = 30 * time.Second // for one page of a list
+	maxState           = 8 << 10          // bytes of an upstream's requestState
+)
+
+// source is one upstream server.
+type source struct {
+	cfg    config.Source
+	env    backend.Env
+	limits wire.Limits
+	http   *endpoint // nil for a command
+	log    *slog.Logger
+
+	life context.Context // ends with Close; parent of what outlives one call
+	end  context.CancelFunc
+	wg   sync.WaitGroup // everything started
+	ids  atomic.Int64
+
+	slots  chan struct{} // held by calls that run
+	queued atomic.Int64
+	brk    breaker
+	pool   pool
+	parks  parks
+	cat    catalogs
+	subs   subscriptions
+
+	mu      sync.Mutex // guards what follows
+	verdict verdict
+	since   time.Time
+	state   string
+	err     error
+	drain   bool // no new calls
+	closed  bool // nothing new at all
+}
+
+func open(src config.Source, env backend.Env) *source {
+	if src.Concurrency <= 0 {
+		src.Concurrency = defaultConcurrency
+	}
+	if src.Grace <= 0 {
+		src.Grace = defaultGrace
+	}
+	if src.Timeout <= 0 {
+		src.Timeout = env.Limits.CallTimeout
+	}
+	s := &source{cfg: src, env: env, slots: make(chan struct{}, src.Concurrency), state: "connecting", since: env.Now()}
+	s.limits = wire.ResultLimits
+	if env.Limits.ResultBytes > 0 {
+		s.limits.Bytes = env.Limits.ResultBytes
+	}
+	if env.Limits.Depth > 0 {
+		s.limits.Depth = env.Limits.Depth
+	}
+	s.log = env.Log.With(slog.String("server", env.Server), slog.String("source", env.Label))
+	s.life, s.end = context.WithCancel(context.Background())
+	s.brk.now, s.pool.src, s.parks.src = env.Now, s, s
+	s.pool.max, s.pool.m = maxHTTPSessions, map[string]*entry{}
+	if len(src.Command) > 0 {
+		s.pool.max = maxProcesses
+	}
+	s.parks.m = map[string]*park{}
+	s.cat.m = map[string]*cached{}
+	s.subs.count, s.subs.wake = map[string]int{}, make(chan struct{}, 1)
+	switch src.Era {
+	case "legacy":
+		s.verdict = isLegacy
+	case "modern":
+		s.verdict = isModern
+	case "sse":
+		s.verdict = isSSE
+	}
+	s.goes(s.janitor)
+	return s
+}
+
+// goes starts f, which must end when life does. It does nothing once the source is closed.
+func (s *source) goes(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		f()
+	}()
+	return true
+}
+
+// janitor ends what has been idle or has waited too long, and renews catalogues.
+func (s *source) janitor() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case <-t.C:
+			s.parks.expire()
+			s.pool.reap()
+			s.renew()
+		}
+	}
+}
+
+// Status tells how the source is.
+func (s *source) Status() backend.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := backend.Status{State: s.state, Era: s.verdict.era(), Since: s.since, Err: s.err}
+	return st
+}
+
+func (s *source) setState(state string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drain {
+		return
+	}
+	if s.state != state {
+		s.state, s.since = state, s.env.Now()
+	}
+	s.err = err
+}
+
+// Close ends all sessions, children and parked calls, once the calls in flight have ended or ctx has.
+func (s *source) Close(ctx context.Context) error {
+	s.mu.Lock()
+	first := !s.drain
+	s.drain, s.state, s.since = true, "closed", s.env.Now()
+	s.mu.Unlock()
+	if first {
+		for range cap(s.slots) { // each slot taken is one call that has ended
+			select {
+			case s.slots <- struct{}{}:
+				continue
+			case <-ctx.Done():
+			}
+			break
+		}
+		s.parks.closeAll()
+		s.pool.closeAll()
+	}
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.end()
+	done := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(done)
+	}()
+	<-done // bounded: children are killed after 4 s, requests end with life
+	if s.http != nil {
+		s.http.client.Close()
+	}
+	return nil
+}
+
+// RootsChanged tells the principal's legacy sessions.
+func (s *source) RootsChanged(ctx context.Context, p *gatehouse.Principal) {
+	if s.cfg.Sessions == "shared" {
+		return
+	}
+	for _, ss := range s.pool.of(p.ID) {
+		if ss.caps.Roots && !ss.modern {
+			_ = ss.car.send(ctx, ss, wire.AppendNotification(nil, "notifications/roots/list_changed", nil))
+		}
+	}
+}
+
+// acquire takes a slot for one call, waiting in a bounded queue.
+func (s *source) acquire(ctx context.Context) error {
+	s.mu.Lock()
+	closed := s.drain
+	s.mu.Unlock()
+	if closed {
+		return s.fault(codeUnavailable, "is closed", "the configuration has changed; try again", nil)
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	if s.queued.Add(1) > int64(queueFactor*cap(s.slots)) {
+		s.queued.Add(-1)
+		return s.fault(codeBusy, fmt.Sprintf("has %d calls running and %d waiting", cap(s.slots), queueFactor*cap(s.slots)), "try again later, or raise concurrency of this source", nil)
+	}
+	defer s.queued.Add(-1)
+	t := time.NewTimer(s.cfg.Timeout)
+	defer t.Stop()
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-t.C:
+		return s.fault(codeBusy, "had no room for the call in time", "try again later, or raise concurrency of this source", nil)
+	case <-s.life.Done():
+		return s.fault(codeUnavailable, "is closed", "the configuration has changed; try again", nil)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *source) release() { <-s.slots }
+
+// Codes of the errors of this package.
+const (
+	codeUnavailable  = "source.unavailable"
+	codeTimeout      = "source.timeout"
+	codeProtocol     = "source.protocol"
+	codeQuarantined  = "source.quarantined"
+	codeUnauthorized = "source.unauthorized"
+	codeBusy         = "source.busy"
+	codeParkedLost   = "source.parked_lost"
+)
+
+func (s *source) fault(code, msg, hint string, cause error) *gatehouse.Error {
+	label := s.env.Label
+	if label == "" {
+		label = "1"
+	}
+	return &gatehouse.Error{Code: code, Pos: s.cfg.Pos, Msg: fmt.Sprintf("source %s of server %s %s", label, s.env.Server, msg), Hint: hint, Err: cause}
+}
+
+const hintProtocol = "the server at the other end does not keep to the protocol; look at its log, or ask whoever runs it"
+
+func (s *source) protocol(msg string, cause error) *gatehouse.Error {
+	return s.fault(codeProtocol, msg, hintProtocol, cause)
+}
+
+// Causes of ends of calls.
+var (
+	errTimeout = errors.New("no answer in time")
+	errGone    = errors.New("the upstream session is gone")
+	errClosed  = errors.New("the session was closed")
+)
+
+// explain makes the error a caller sees of whatever went wrong in an exchange.
+func (s *source) explain(ctx context.Context, err error) error {
+	var re *gatehouse.RPCError
+	var ge *gatehouse.Error
+	var we *wire.Error
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil && context.Cause(ctx) == ctx.Err():
+		return ctx.Err()
+	case errors.As(err, &re):
+		return err
+	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
+		return s.fault(codeTimeout, "did not answer in time", "try again, or raise timeout of this source", err)
+	case errors.As(err, &we):
+		return s.protocol("sent a message that is not acceptable: "+we.Error(), err)
+	case errors.As(err, &ge):
+		switch ge.Code {
+		case "egress.timeout":
+			return s.fault(codeTimeout, "did not answer in time", "see whether it runs; then try again", err)
+		case "egress.response_head", "egress.response_head_size", "egress.response_framing", "egress.response_encoding":
+			return s.protocol("sent an answer that is not acceptable", err)
+		}
+		if len(ge.Code) > 7 && ge.Code[:7] == "source." {
+			return err
+		}
+		return s.fault(codeUnavailable, "cannot be reached", ge.Hint, err)
+	}
+	return s.fault(codeUnavailable, "broke off the exchange", "see whether it runs; then try again", err)
+}
