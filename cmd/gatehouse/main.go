@@ -35,6 +35,7 @@ type context struct {
 func commands() []command {
 	return []command{
 		{"serve", "[--config FILE] [--listen ADDR]", "serve everything the file publishes", runServe},
+		{"stdio", "--server NAME [--config FILE]", "serve one published server on standard input and output", runStdio},
 		{"config", "check FILE", "say all that starting would say", runConfig},
 		{"keys", "create NAME | list | rotate NAME | revoke ID", "make and end access keys", runKeys},
 		{"version", "", "print the version", runVersion},
