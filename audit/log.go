@@ -103,8 +103,10 @@ type dataFile struct{ *os.File }
 func (f dataFile) Sync() error { return fdatasync(f.File) }
 
 func unavailable(err error) *gatehouse.Error {
-	return &gatehouse.Error{Code: "audit.unavailable", Msg: "the record cannot be written, so no call is made", Err: err,
-		Hint: "look at the space and the permissions of the record's folder (audit.dir), then restart"}
+	return &gatehouse.Error{
+		Code: "audit.unavailable", Msg: "the record cannot be written, so no call is made", Err: err,
+		Hint: "look at the space and the permissions of the record's folder (audit.dir), then restart",
+	}
 }
 
 // next begins a new file.
@@ -264,8 +266,10 @@ func (l *log) write(ctx context.Context, r *Record) error {
 
 // Begin implements Log.
 func (l *log) Begin(ctx context.Context, c *gatehouse.Call, d Decision) (Entry, error) {
-	r := &Record{Time: l.o.Now(), Kind: "intent", Call: c.ID, Server: c.Server, Upstream: c.Target.Source, Method: c.Method, Name: c.Name,
-		Era: c.Client.Era.String(), Revision: c.Client.Revision, Session: c.Client.Session, Client: c.Client.Name, Decision: d}
+	r := &Record{
+		Time: l.o.Now(), Kind: "intent", Call: c.ID, Server: c.Server, Upstream: c.Target.Source, Method: c.Method, Name: c.Name,
+		Era: c.Client.Era.String(), Revision: c.Client.Revision, Session: c.Client.Session, Client: c.Client.Name, Decision: d,
+	}
 	if c.Client.Version != "" {
 		r.Client += " " + c.Client.Version
 	}
@@ -319,8 +323,10 @@ type entry struct {
 
 // End implements Entry: it returns once the outcome is durable.
 func (e *entry) End(ctx context.Context, o Outcome) error {
-	return e.l.write(ctx, &Record{Time: e.l.o.Now(), Kind: "outcome", Call: e.call, Server: e.server, Method: e.method, Name: e.name, Principal: e.principal,
-		Outcome: o.Kind, IsError: o.IsError, RPCError: o.RPCError, Code: o.Code, BytesOut: o.BytesOut, DurUs: int64(o.Duration / time.Microsecond)})
+	return e.l.write(ctx, &Record{
+		Time: e.l.o.Now(), Kind: "outcome", Call: e.call, Server: e.server, Method: e.method, Name: e.name, Principal: e.principal,
+		Outcome: o.Kind, IsError: o.IsError, RPCError: o.RPCError, Code: o.Code, BytesOut: o.BytesOut, DurUs: int64(o.Duration / time.Microsecond),
+	})
 }
 
 // appendRecord writes one line. Every field of Record is here, in its order; TestRecordHasAllFields holds it to that.

@@ -16,8 +16,10 @@ import (
 )
 
 func call(name string) *gatehouse.Call {
-	return &gatehouse.Call{ID: "c_1", Server: "s", Method: "tools/call", Name: name, Arguments: []byte(`{"b":9007199254740993,"a":"x"}`),
-		Principal: &gatehouse.Principal{ID: "key:a", Kind: gatehouse.Key, Token: "k1"}, Target: gatehouse.Target{Source: "1", Tool: &gatehouse.Tool{Risk: gatehouse.Write}}}
+	return &gatehouse.Call{
+		ID: "c_1", Server: "s", Method: "tools/call", Name: name, Arguments: []byte(`{"b":9007199254740993,"a":"x"}`),
+		Principal: &gatehouse.Principal{ID: "key:a", Kind: gatehouse.Key, Token: "k1"}, Target: gatehouse.Target{Source: "1", Tool: &gatehouse.Tool{Risk: gatehouse.Write}},
+	}
 }
 
 func records(t *testing.T, dir string) (out []Record) {

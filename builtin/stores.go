@@ -8,4 +8,6 @@ import (
 )
 
 // OpenStore opens the store of a data folder.
-func OpenStore(dir string) (store.Store, error) { return sqlite.Open(filepath.Join(dir, "gatehouse.db")) }
+func OpenStore(dir string) (store.Store, error) {
+	return sqlite.Open(filepath.Join(dir, "gatehouse.db"))
+}

@@ -86,8 +86,10 @@ func parse(path, listen string, b []byte) (*Config, error) {
 }
 
 func defaults() *Config {
-	return &Config{Listen: "127.0.0.1:8080", Data: "gatehouse-data", Auth: Auth{Keys: true}, TLS: TLS{Min: "1.2"},
-		Audit: Audit{SegmentBytes: 256 << 20}, Limits: DefaultLimits}
+	return &Config{
+		Listen: "127.0.0.1:8080", Data: "gatehouse-data", Auth: Auth{Keys: true}, TLS: TLS{Min: "1.2"},
+		Audit: Audit{SegmentBytes: 256 << 20}, Limits: DefaultLimits,
+	}
 }
 
 func defaultSource(l Limits) Source {

@@ -74,8 +74,10 @@ func NewClient(base *url.URL, g *Guard, o Options) (*Client, error) {
 		err = checkPath(path)
 	}
 	if err != nil {
-		return nil, &gatehouse.Error{Code: CodeURL, Msg: "URL " + base.Redacted() + ": " + err.Error(),
-			Hint: "write it as https://host/path, or http://host:port/path for a private or loopback server"}
+		return nil, &gatehouse.Error{
+			Code: CodeURL, Msg: "URL " + base.Redacted() + ": " + err.Error(),
+			Hint: "write it as https://host/path, or http://host:port/path for a private or loopback server",
+		}
 	}
 	o = o.withDefaults()
 	c := &Client{guard: g, opt: o, path: path, addr: pair(host, port), base: base}

@@ -258,9 +258,24 @@ func TestRequest(t *testing.T) {
 		f("A B", "c"), f("Ä", "c"), f("Host", "evil"), f("host", "evil"), f("Content-Length", "0"), f("transfer-encoding", "chunked"),
 		f("Connection", "close"), f("Upgrade", "h2c"), f("TE", "trailers"), f("Trailer", "x"), f("Expect", "100-continue"),
 		f("Keep-Alive", "x"), f("Proxy-Authorization", "x"), f("Proxy-Connection", "x"), f("A", strings.Repeat("b", 33<<10)),
-		{Header: make([]Field, 101)}, {Method: "GET /"}, {Method: "G\r\nT"}, {Method: "CONNECT"}, {Method: "TRACE"},
-		{Path: "x"}, {Path: "http://evil/"}, {Path: "@evil"}, {Path: "/a b"}, {Path: "/a\r\nHost: evil"}, {Path: "/a#b"}, {Path: "/a\\b"},
-		{Path: "/%"}, {Path: "/%2"}, {Path: "/%zz"}, {Path: "/ä"}, {Path: "/\x00"}, {Path: "?x"},
+		{Header: make([]Field, 101)},
+		{Method: "GET /"},
+		{Method: "G\r\nT"},
+		{Method: "CONNECT"},
+		{Method: "TRACE"},
+		{Path: "x"},
+		{Path: "http://evil/"},
+		{Path: "@evil"},
+		{Path: "/a b"},
+		{Path: "/a\r\nHost: evil"},
+		{Path: "/a#b"},
+		{Path: "/a\\b"},
+		{Path: "/%"},
+		{Path: "/%2"},
+		{Path: "/%zz"},
+		{Path: "/ä"},
+		{Path: "/\x00"},
+		{Path: "?x"},
 	} {
 		if _, err := c.Do(t.Context(), r); code(err) != CodeRequest {
 			t.Errorf("Do(%.60q) = %v, want %s", fmt.Sprint(*r), err, CodeRequest)
@@ -269,8 +284,10 @@ func TestRequest(t *testing.T) {
 	if len(*dialled) > 0 {
 		t.Errorf("connected to %v", *dialled)
 	}
-	for _, bad := range []string{"http://u:p@public.example/", "ftp://public.example/", "http://public.example/#x", "http:public.example",
-		"http://public.example:0/", "http://public.example:/", "http://", "http://public.example./", "http://127.1/", "http://[fe80::1%25eth0]/"} {
+	for _, bad := range []string{
+		"http://u:p@public.example/", "ftp://public.example/", "http://public.example/#x", "http:public.example",
+		"http://public.example:0/", "http://public.example:/", "http://", "http://public.example./", "http://127.1/", "http://[fe80::1%25eth0]/",
+	} {
 		u, err := url.Parse(bad)
 		if err != nil {
 			t.Fatal(err)
@@ -287,8 +304,10 @@ func TestRequest(t *testing.T) {
 		want string
 	}{
 		{Request{}, "GET /mcp?x=1 HTTP/1.1\r\nHost: public.example\r\nUser-Agent: gatehouse\r\n\r\n"},
-		{Request{Method: "POST", Path: "/a%2Fb?q=%20", Header: []Field{{"user-agent", "me"}, {"A", "b"}}, Body: []byte("hi")},
-			"POST /a%2Fb?q=%20 HTTP/1.1\r\nHost: public.example\r\nuser-agent: me\r\nA: b\r\nContent-Length: 2\r\n\r\n"},
+		{
+			Request{Method: "POST", Path: "/a%2Fb?q=%20", Header: []Field{{"user-agent", "me"}, {"A", "b"}}, Body: []byte("hi")},
+			"POST /a%2Fb?q=%20 HTTP/1.1\r\nHost: public.example\r\nuser-agent: me\r\nA: b\r\nContent-Length: 2\r\n\r\n",
+		},
 		{Request{Method: "POST", Path: "/"}, "POST / HTTP/1.1\r\nHost: public.example\r\nUser-Agent: gatehouse\r\nContent-Length: 0\r\n\r\n"},
 	} {
 		agent, err := tt.r.check()
@@ -648,8 +667,12 @@ func TestHTTPS(t *testing.T) {
 			body   string
 			code   string
 		}{
-			{"/redirect", 307, "", ""}, {"/gzip", 200, "hi", ""}, {"/bomb", 200, "*", CodeEncoding}, {"/cut", 200, "hi", CodeTruncated},
-			{"/fields", 0, "", CodeHeadSize}, {"/big", 0, "", CodeHeadSize},
+			{"/redirect", 307, "", ""},
+			{"/gzip", 200, "hi", ""},
+			{"/bomb", 200, "*", CodeEncoding},
+			{"/cut", 200, "hi", CodeTruncated},
+			{"/fields", 0, "", CodeHeadSize},
+			{"/big", 0, "", CodeHeadSize},
 		} {
 			if h2 && tt.path == "/big" {
 				tt.code = CodeHead // cut off in the decoder of HTTP/2

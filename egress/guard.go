@@ -49,8 +49,10 @@ func NewGuard(allow []config.EgressAllow, implicit ...string) (*Guard, error) {
 	for i, e := range allow {
 		r, err := newRule(e)
 		if err != nil {
-			errs = append(errs, &gatehouse.Error{Code: CodeAllow, Msg: fmt.Sprintf("egress.allow[%d]: %v", i, err),
-				Hint: "an entry has a name, a cidr or both, and may have a port, as in {name: orders.internal, cidr: 10.1.0.0/16, port: 8080}"})
+			errs = append(errs, &gatehouse.Error{
+				Code: CodeAllow, Msg: fmt.Sprintf("egress.allow[%d]: %v", i, err),
+				Hint: "an entry has a name, a cidr or both, and may have a port, as in {name: orders.internal, cidr: 10.1.0.0/16, port: 8080}",
+			})
 			continue
 		}
 		g.rules = append(g.rules, r)
@@ -67,8 +69,10 @@ func NewGuard(allow []config.EgressAllow, implicit ...string) (*Guard, error) {
 			}
 		}
 		if err != nil {
-			errs = append(errs, &gatehouse.Error{Code: CodeAllow, Msg: fmt.Sprintf("address %q: %v", hp, err),
-				Hint: "write the host of the source as an IP literal or localhost, or add an entry to egress.allow"})
+			errs = append(errs, &gatehouse.Error{
+				Code: CodeAllow, Msg: fmt.Sprintf("address %q: %v", hp, err),
+				Hint: "write the host of the source as an IP literal or localhost, or add an entry to egress.allow",
+			})
 			continue
 		}
 		g.implicit[pair(name, port)] = true
@@ -270,8 +274,10 @@ func dialFault(ctx context.Context, addr, why string, cause error) error {
 	if err := ctx.Err(); err != nil && !errors.Is(context.Cause(ctx), errDialTimeout) {
 		return fmt.Errorf("connect to %s: %w", addr, err)
 	}
-	return &gatehouse.Error{Code: CodeDial, Msg: fmt.Sprintf("connect to %s: %s", addr, why), Err: cause,
-		Hint: "see whether the host name is right and the server runs and listens on this port"}
+	return &gatehouse.Error{
+		Code: CodeDial, Msg: fmt.Sprintf("connect to %s: %s", addr, why), Err: cause,
+		Hint: "see whether the host name is right and the server runs and listens on this port",
+	}
 }
 
 func pair(host string, port uint16) string {

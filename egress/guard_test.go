@@ -147,8 +147,10 @@ func TestSSRF(t *testing.T) {
 			t.Errorf("connected to %s", a)
 		}
 	}
-	for _, addr := range []string{"public.example", "public.example:", "public.example:0", "public.example:65536", "public.example:https",
-		"public.example:-1", "public.example:+443", "public.example:0x1bb", "public.example: 443", ":443", ""} {
+	for _, addr := range []string{
+		"public.example", "public.example:", "public.example:0", "public.example:65536", "public.example:https",
+		"public.example:-1", "public.example:+443", "public.example:0x1bb", "public.example: 443", ":443", "",
+	} {
 		if nc, err := g.DialContext(t.Context(), "tcp", addr); nc != nil || code(err) != CodeBlocked {
 			t.Errorf("DialContext(%q) = %v, want %s", addr, code(err), CodeBlocked)
 		}
@@ -163,12 +165,24 @@ func TestSSRF(t *testing.T) {
 // TestOpen is the other side of TestSSRF.
 func TestOpen(t *testing.T) {
 	for _, tt := range []struct{ host, want string }{
-		{"public.example", "93.184.215.14:443"}, {"PUBLIC.example", "93.184.215.14:443"}, {"public6.example", "[2606:4700::1111]:443"},
-		{"both.example", "93.184.215.14:443"}, {"mappedpub.example", "93.184.215.14:443"}, {"8.8.8.8", "8.8.8.8:443"},
-		{"[2606:4700::1111]", "[2606:4700::1111]:443"}, {"9.255.255.255", "9.255.255.255:443"}, {"11.0.0.0", "11.0.0.0:443"},
-		{"100.63.255.255", "100.63.255.255:443"}, {"100.128.0.0", "100.128.0.0:443"}, {"172.15.255.255", "172.15.255.255:443"},
-		{"172.32.0.0", "172.32.0.0:443"}, {"168.63.129.15", "168.63.129.15:443"}, {"168.63.129.17", "168.63.129.17:443"},
-		{"223.255.255.255", "223.255.255.255:443"}, {"[2001:200::1]", "[2001:200::1]:443"}, {"[2003::1]", "[2003::1]:443"},
+		{"public.example", "93.184.215.14:443"},
+		{"PUBLIC.example", "93.184.215.14:443"},
+		{"public6.example", "[2606:4700::1111]:443"},
+		{"both.example", "93.184.215.14:443"},
+		{"mappedpub.example", "93.184.215.14:443"},
+		{"8.8.8.8", "8.8.8.8:443"},
+		{"[2606:4700::1111]", "[2606:4700::1111]:443"},
+		{"9.255.255.255", "9.255.255.255:443"},
+		{"11.0.0.0", "11.0.0.0:443"},
+		{"100.63.255.255", "100.63.255.255:443"},
+		{"100.128.0.0", "100.128.0.0:443"},
+		{"172.15.255.255", "172.15.255.255:443"},
+		{"172.32.0.0", "172.32.0.0:443"},
+		{"168.63.129.15", "168.63.129.15:443"},
+		{"168.63.129.17", "168.63.129.17:443"},
+		{"223.255.255.255", "223.255.255.255:443"},
+		{"[2001:200::1]", "[2001:200::1]:443"},
+		{"[2003::1]", "[2003::1]:443"},
 	} {
 		g, dialled := fake(t, nil)
 		if _, err := g.DialContext(t.Context(), "tcp", tt.host+":443"); err != nil {
@@ -249,10 +263,29 @@ func TestAllow(t *testing.T) {
 
 func TestBadAllow(t *testing.T) {
 	for _, e := range []config.EgressAllow{
-		{}, {Port: 80}, {CIDR: "10.1.2.3/8"}, {CIDR: "10.0.0.0/33"}, {CIDR: "ten"}, {CIDR: "fe80::1%eth0"}, {CIDR: "::ffff:10.0.0.0/104"},
-		{CIDR: "::ffff:10.0.0.1"}, {CIDR: "224.0.0.1"}, {CIDR: "224.0.0.0/8"}, {CIDR: "64:ff9b::/96"}, {CIDR: "2002::/16"}, {CIDR: "0.0.0.0/32"},
-		{Name: "a b"}, {Name: "a."}, {Name: "127.1"}, {Name: "*.example"}, {Name: "x", Port: 65536}, {Name: "x", Port: -1},
-		{Name: "10.0.0.1", CIDR: "10.0.0.0/8"}, {Name: "0.0.0.0"}, {Name: "http://x"}, {Name: "x:80"},
+		{},
+		{Port: 80},
+		{CIDR: "10.1.2.3/8"},
+		{CIDR: "10.0.0.0/33"},
+		{CIDR: "ten"},
+		{CIDR: "fe80::1%eth0"},
+		{CIDR: "::ffff:10.0.0.0/104"},
+		{CIDR: "::ffff:10.0.0.1"},
+		{CIDR: "224.0.0.1"},
+		{CIDR: "224.0.0.0/8"},
+		{CIDR: "64:ff9b::/96"},
+		{CIDR: "2002::/16"},
+		{CIDR: "0.0.0.0/32"},
+		{Name: "a b"},
+		{Name: "a."},
+		{Name: "127.1"},
+		{Name: "*.example"},
+		{Name: "x", Port: 65536},
+		{Name: "x", Port: -1},
+		{Name: "10.0.0.1", CIDR: "10.0.0.0/8"},
+		{Name: "0.0.0.0"},
+		{Name: "http://x"},
+		{Name: "x:80"},
 	} {
 		if _, err := NewGuard([]config.EgressAllow{e}); code(err) != CodeAllow {
 			t.Errorf("NewGuard(%+v) = %v, want %s", e, code(err), CodeAllow)

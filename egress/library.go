@@ -31,8 +31,10 @@ func (b *bridge) RoundTrip(r *http.Request) (*http.Response, error) {
 		if r.Body != nil {
 			_ = r.Body.Close() // the fault is what counts
 		}
-		return nil, &gatehouse.Error{Code: CodeURL, Msg: "URL " + r.URL.Redacted() + ": " + err.Error(),
-			Hint: "write it as https://host/path, or http://host:port/path for a private or loopback server"}
+		return nil, &gatehouse.Error{
+			Code: CodeURL, Msg: "URL " + r.URL.Redacted() + ": " + err.Error(),
+			Hint: "write it as https://host/path, or http://host:port/path for a private or loopback server",
+		}
 	}
 	if r.URL.Scheme == "https" {
 		return b.tls.RoundTrip(r)

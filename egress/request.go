@@ -100,8 +100,10 @@ func isOurs(name string) bool {
 	default:
 		return false
 	}
-	for _, s := range [...]string{"TE", "Host", "Expect", "Upgrade", "Trailer", "Connection", "Keep-Alive", "Content-Length",
-		"Proxy-Connection", "Transfer-Encoding", "Proxy-Authenticate", "Proxy-Authorization"} {
+	for _, s := range [...]string{
+		"TE", "Host", "Expect", "Upgrade", "Trailer", "Connection", "Keep-Alive", "Content-Length",
+		"Proxy-Connection", "Transfer-Encoding", "Proxy-Authenticate", "Proxy-Authorization",
+	} {
 		if len(s) == len(name) && strings.EqualFold(s, name) {
 			return true
 		}

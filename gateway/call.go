@@ -129,8 +129,10 @@ func target(v *route.View, c *gatehouse.Call) (*route.Entry, error) {
 // decide asks the access stage. What may not be called is answered like something that does not exist when it may not be
 // listed either, which is the same question here.
 func (g *Gateway) decide(ctx context.Context, c *gatehouse.Call) (audit.Decision, error) {
-	d, err := g.c.Access.Decide(ctx, &access.Request{Principal: c.Principal, Server: c.Server, Method: c.Method,
-		Name: c.Name, Tool: c.Target.Tool, Arguments: c.Arguments})
+	d, err := g.c.Access.Decide(ctx, &access.Request{
+		Principal: c.Principal, Server: c.Server, Method: c.Method,
+		Name: c.Name, Tool: c.Target.Tool, Arguments: c.Arguments,
+	})
 	if err != nil {
 		return audit.Decision{Answer: "deny", Reason: "the access stage failed"},
 			&gatehouse.Error{Code: "access.error", Msg: "the call was refused: access could not be decided", Err: err}
@@ -233,9 +235,11 @@ func (g *Gateway) refused(ctx context.Context, c *gatehouse.Call, d audit.Decisi
 }
 
 func (g *Gateway) note(c *gatehouse.Call, d audit.Decision, o audit.Outcome) error {
-	r := &audit.Record{Time: g.c.Now(), Kind: "note", Call: c.ID, Server: c.Server, Upstream: c.Target.Source, Method: c.Method, Name: c.Name,
+	r := &audit.Record{
+		Time: g.c.Now(), Kind: "note", Call: c.ID, Server: c.Server, Upstream: c.Target.Source, Method: c.Method, Name: c.Name,
 		Era: c.Client.Era.String(), Revision: c.Client.Revision, Session: c.Client.Session, Client: strings.TrimSpace(c.Client.Name + " " + c.Client.Version),
-		Decision: d, Outcome: o.Kind, IsError: o.IsError, RPCError: o.RPCError, Code: o.Code, BytesOut: o.BytesOut, DurUs: int64(o.Duration / time.Microsecond)}
+		Decision: d, Outcome: o.Kind, IsError: o.IsError, RPCError: o.RPCError, Code: o.Code, BytesOut: o.BytesOut, DurUs: int64(o.Duration / time.Microsecond),
+	}
 	if p := c.Principal; p != nil {
 		r.Principal, r.PrincKind, r.Token = p.ID, string(p.Kind), p.Token
 		if p.Source.IsValid() {

@@ -49,8 +49,8 @@ func (f *fake) Unsubscribe(uri string) {
 	f.subs[uri]--
 }
 func (f *fake) RootsChanged(context.Context, *gatehouse.Principal) {}
-func (f *fake) Status() backend.Status                            { return backend.Status{State: "ready"} }
-func (f *fake) Close(context.Context) error                       { f.closed = true; return nil }
+func (f *fake) Status() backend.Status                             { return backend.Status{State: "ready"} }
+func (f *fake) Close(context.Context) error                        { f.closed = true; return nil }
 
 // memory is a log that keeps what it is given, or fails.
 type memory struct {
@@ -143,9 +143,11 @@ func newHouse(t *testing.T, decider access.Decider, sources map[string]*fake) *h
 }
 
 func (h *house) call(method, name string) *gatehouse.Call {
-	return &gatehouse.Call{ID: NewID(), Server: "s", Method: method, Name: name, Peer: noPeer{}, Received: h.now,
+	return &gatehouse.Call{
+		ID: NewID(), Server: "s", Method: method, Name: name, Peer: noPeer{}, Received: h.now,
 		Principal: &gatehouse.Principal{Kind: gatehouse.Anonymous, ID: "anonymous"},
-		Client:    gatehouse.Client{Era: gatehouse.Modern, Revision: gatehouse.Revision20260728, Capabilities: gatehouse.Capabilities{Elicitation: true}}}
+		Client:    gatehouse.Client{Era: gatehouse.Modern, Revision: gatehouse.Revision20260728, Capabilities: gatehouse.Capabilities{Elicitation: true}},
+	}
 }
 
 func echo(c *gatehouse.Call) (*gatehouse.Result, error) {
@@ -244,7 +246,8 @@ func TestPrefixes(t *testing.T) {
 func asks(c *gatehouse.Call) (*gatehouse.Result, error) {
 	if c.InputResponses == nil {
 		return &gatehouse.Result{Input: &gatehouse.Input{State: []byte("park1"), Requests: []gatehouse.InputRequest{
-			{Key: "q", Method: "elicitation/create", Params: []byte(`{"message":"ok?"}`)}}}}, nil
+			{Key: "q", Method: "elicitation/create", Params: []byte(`{"message":"ok?"}`)},
+		}}}, nil
 	}
 	return &gatehouse.Result{Raw: []byte(`{"state":"` + string(c.State) + `","got":` + string(c.InputResponses) + `}`)}, nil
 }

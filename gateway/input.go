@@ -86,8 +86,10 @@ func checkInput(c *gatehouse.Call, in *gatehouse.Input, l config.Limits) error {
 			return &gatehouse.RPCError{Code: gatehouse.CodeInternal, Message: "the server asked for " + strconv.Quote(r.Method) + ", which no client can be asked"}
 		}
 		if !ok {
-			return &gatehouse.RPCError{Code: gatehouse.CodeMissingCapability, Message: "this call needs the client capability " + need,
-				Data: []byte(`{"requiredCapabilities":` + need + `}`)}
+			return &gatehouse.RPCError{
+				Code: gatehouse.CodeMissingCapability, Message: "this call needs the client capability " + need,
+				Data: []byte(`{"requiredCapabilities":` + need + `}`),
+			}
 		}
 	}
 	return nil

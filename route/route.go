@@ -50,8 +50,10 @@ type Source struct {
 func Open(cfg *config.Config, old *Table, cursors *seal.Box, open func(srv *config.Server, src config.Source, label string) (backend.Source, error)) (*Table, error) {
 	t := &Table{Servers: make(map[string]*Server, len(cfg.Servers))}
 	for name, sc := range cfg.Servers {
-		s := &Server{Name: name, Title: sc.Title, Instructions: sc.Instructions, LegacySSE: sc.LegacySSE,
-			pageSize: cfg.Limits.PageSize, cursors: cursors, views: map[string]*View{}}
+		s := &Server{
+			Name: name, Title: sc.Title, Instructions: sc.Instructions, LegacySSE: sc.LegacySSE,
+			pageSize: cfg.Limits.PageSize, cursors: cursors, views: map[string]*View{},
+		}
 		for i, src := range sc.Sources {
 			label := src.Prefix
 			if label == "" {

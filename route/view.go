@@ -52,8 +52,10 @@ func (v *View) sameAs(cats []*backend.Catalog) bool {
 }
 
 func newView(s *Server, cats []*backend.Catalog) *View {
-	v := &View{srv: s, cats: cats, Instructions: s.Instructions, tools: map[string]*Entry{}, prompts: map[string]*Entry{},
-		uris: map[string]*Entry{}, pages: map[pageKey][]byte{}}
+	v := &View{
+		srv: s, cats: cats, Instructions: s.Instructions, tools: map[string]*Entry{}, prompts: map[string]*Entry{},
+		uris: map[string]*Entry{}, pages: map[pageKey][]byte{},
+	}
 	for i, c := range cats {
 		src := s.Sources[i]
 		v.Completions = v.Completions || c.Completions
@@ -83,9 +85,11 @@ func (v *View) add(list []Entry, index map[string]*Entry, src *Source, in []gate
 		e := Entry{Tool: publish(t), Source: src, Own: t.Name}
 		if o := index[e.Name]; o != nil {
 			if o.Source != src {
-				v.Hidden = append(v.Hidden, &gatehouse.Error{Code: "route.collision", Pos: src.Config.Pos,
+				v.Hidden = append(v.Hidden, &gatehouse.Error{
+					Code: "route.collision", Pos: src.Config.Pos,
 					Msg:  fmt.Sprintf("server %s: %s %q is offered by this source and by the one at %s, which keeps the name", v.srv.Name, what, e.Name, o.Source.Config.Pos),
-					Hint: `give one of the two sources a prefix, such as prefix: "b_"`})
+					Hint: `give one of the two sources a prefix, such as prefix: "b_"`,
+				})
 			}
 			continue
 		}
@@ -210,8 +214,10 @@ func (v *View) Resource(uri string) (*Entry, error) {
 	if err := v.maybeBroken(func(*Source) bool { return true }); err != nil {
 		return nil, err
 	}
-	return nil, &gatehouse.RPCError{Code: gatehouse.CodeInvalidParams, Message: "Resource not found: " + uri,
-		Data: wire.Object{{Name: "uri", Value: wire.String(uri)}}.Bytes()}
+	return nil, &gatehouse.RPCError{
+		Code: gatehouse.CodeInvalidParams, Message: "Resource not found: " + uri,
+		Data: wire.Object{{Name: "uri", Value: wire.String(uri)}}.Bytes(),
+	}
 }
 
 // matchTemplate reports whether uri can come of the URI template (RFC 6570): its literal parts stand in order, and

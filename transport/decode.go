@@ -22,10 +22,14 @@ type Origin struct {
 
 // Methods that a client may request, by era; every other is -32601.
 var (
-	modernMethods = []string{"tools/call", "tools/list", "server/discover", "resources/read", "prompts/get", "prompts/list", "resources/list",
-		"resources/templates/list", "completion/complete", "subscriptions/listen"}
-	legacyMethods = []string{"tools/call", "tools/list", "initialize", "ping", "resources/read", "prompts/get", "prompts/list", "resources/list",
-		"resources/templates/list", "completion/complete", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}
+	modernMethods = []string{
+		"tools/call", "tools/list", "server/discover", "resources/read", "prompts/get", "prompts/list", "resources/list",
+		"resources/templates/list", "completion/complete", "subscriptions/listen",
+	}
+	legacyMethods = []string{
+		"tools/call", "tools/list", "initialize", "ping", "resources/read", "prompts/get", "prompts/list", "resources/list",
+		"resources/templates/list", "completion/complete", "logging/setLevel", "resources/subscribe", "resources/unsubscribe",
+	}
 	logLevels = []string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
 )
 
@@ -38,8 +42,10 @@ func invalid(format string, a ...any) *gatehouse.RPCError {
 
 // Decode makes a Call of a request. The error is a *gatehouse.RPCError.
 func Decode(m wire.Message, modern bool, from Origin) (*gatehouse.Call, error) {
-	c := &gatehouse.Call{ID: gateway.NewID(), Server: from.Server, Method: m.Method, Principal: from.Principal, Peer: from.Peer,
-		Received: from.Received, Client: from.Client, LogLevel: from.LogLevel}
+	c := &gatehouse.Call{
+		ID: gateway.NewID(), Server: from.Server, Method: m.Method, Principal: from.Principal, Peer: from.Peer,
+		Received: from.Received, Client: from.Client, LogLevel: from.LogLevel,
+	}
 	var buf, mbuf [12]wire.Member
 	params, _ := wire.AppendMembers(buf[:0], m.Params)
 	if err := wire.KnownMembers(params, "name", "uri", "arguments", "cursor", "_meta", "inputResponses", "requestState", "ref", "argument", "level", "notifications"); err != nil {
@@ -124,8 +130,10 @@ func Unsupported(asked string) *gatehouse.RPCError {
 		}
 		list = wire.AppendString(list, r)
 	}
-	return &gatehouse.RPCError{Code: gatehouse.CodeUnsupportedRev, Message: "Unsupported protocol version: " + clip(asked, 64),
-		Data: wire.Object{{Name: "supported", Value: append(list, ']')}, {Name: "requested", Value: wire.String(clip(asked, 64))}}.Bytes()}
+	return &gatehouse.RPCError{
+		Code: gatehouse.CodeUnsupportedRev, Message: "Unsupported protocol version: " + clip(asked, 64),
+		Data: wire.Object{{Name: "supported", Value: append(list, ']')}, {Name: "requested", Value: wire.String(clip(asked, 64))}}.Bytes(),
+	}
 }
 
 // ValidLogLevel reports whether level is one of the eight of RFC 5424.

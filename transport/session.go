@@ -1,13 +1,12 @@
 package transport
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
 	"sync"
 	"time"
-
-	"crypto/rand"
 
 	"gatehouse"
 	"gatehouse/config"
@@ -125,8 +124,10 @@ func (s *Sessions) Open(id string, p *gatehouse.Principal, server string) (*Sess
 		}
 		texts[i], rest = string(rest[1:1+rest[0]]), rest[1+rest[0]:]
 	}
-	x.Client = gatehouse.Client{Era: gatehouse.Legacy, Revision: texts[0], Name: texts[1], Version: texts[2],
-		Capabilities: capabilities(b[1]), Session: publicID(x.Random)}
+	x.Client = gatehouse.Client{
+		Era: gatehouse.Legacy, Revision: texts[0], Name: texts[1], Version: texts[2],
+		Capabilities: capabilities(b[1]), Session: publicID(x.Random),
+	}
 
 	now := s.now()
 	sh := s.shard(p.ID)

@@ -195,11 +195,12 @@ func (ss *session) params(c *gatehouse.Call, token string) []byte {
 	default:
 		o, _ = wire.ParseObject(c.Params)
 	}
-	if ss.modern && len(c.State) > 0 {
+	if ss.modern {
+		// Answers without state are the caller's own claim, like its arguments: the upstream judges them.
 		if c.InputResponses != nil {
 			o = append(o, wire.Member{Name: "inputResponses", Value: c.InputResponses})
 		}
-		if c.State[0] == stateModern {
+		if len(c.State) > 0 && c.State[0] == stateModern {
 			o = append(o, wire.Member{Name: "requestState", Value: wire.String(string(c.State[1:]))})
 		}
 	}

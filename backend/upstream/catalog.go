@@ -45,8 +45,10 @@ type cached struct {
 
 // Catalog returns what the source offers such a client.
 func (s *source) Catalog(ctx context.Context, caps gatehouse.Capabilities) *backend.Catalog {
-	caps = gatehouse.Capabilities{Elicitation: caps.Elicitation, ElicitationURL: caps.ElicitationURL, Sampling: caps.Sampling,
-		SamplingTools: caps.SamplingTools, Roots: caps.Roots, UI: caps.UI}
+	caps = gatehouse.Capabilities{
+		Elicitation: caps.Elicitation, ElicitationURL: caps.ElicitationURL, Sampling: caps.Sampling,
+		SamplingTools: caps.SamplingTools, Roots: caps.Roots, UI: caps.UI,
+	}
 	class := caps.Class()
 	s.cat.mu.Lock()
 	e := s.cat.m[class]
@@ -397,7 +399,7 @@ func (l *lister) entry(def []byte, member, method string) (t gatehouse.Tool, why
 	if typ, _ := wire.Text(in.Get("type")); !ok || typ != "object" {
 		return t, "its inputSchema is not of type object"
 	}
-	if l.ss.modern && l.ss.src.http != nil {
+	{ // whatever the upstream speaks: modern callers mirror these arguments toward us
 		h, err := wire.HeaderParams(o.Get("inputSchema"))
 		if err != nil {
 			return t, err.Error()
@@ -427,4 +429,3 @@ func clipTo(s string, n int) string {
 	}
 	return s
 }
-

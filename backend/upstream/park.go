@@ -32,6 +32,10 @@ type park struct {
 	until     time.Time
 }
 
+// askedTogether is how long a question waits for others, so that what an upstream asks at once is one round for the
+// caller. A person takes longer than that to read the first.
+const askedTogether = 20 * time.Millisecond
+
 // await waits until r is answered, asks something or the caller leaves. p is nil when r has not been parked before.
 func (ss *session) await(ctx context.Context, c *gatehouse.Call, r *run, p *park) (*gatehouse.Result, error) {
 	select {
@@ -50,11 +54,13 @@ func (ss *session) await(ctx context.Context, c *gatehouse.Call, r *run, p *park
 			p = &park{id: rand.Text(), principal: principalOf(c), method: c.Method, name: c.Target.Name, ss: ss, r: r}
 		}
 		p.add(q)
+		together := time.NewTimer(askedTogether)
+		defer together.Stop()
 		for more := true; more && len(p.open) < max(ss.src.env.Limits.InputsPerRound, 1); {
 			select {
 			case q := <-r.asks:
 				p.add(q)
-			default:
+			case <-together.C:
 				more = false
 			}
 		}

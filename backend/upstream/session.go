@@ -448,6 +448,8 @@ func (ss *session) note(m wire.Message, from *run) {
 		}
 	case "notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed":
 		ss.src.stale()
+		// Said at once, as the upstream said it: what it changed may be back before it is looked at.
+		ss.src.env.Emit(backend.Event{Kind: listEvents[m.Method]})
 	case "notifications/resources/updated":
 		if uri, ok := wire.Text(o.Get("uri")); ok && ss.src.subs.has(uri) {
 			ss.src.env.Emit(backend.Event{Kind: backend.Updated, URI: uri})
@@ -455,6 +457,12 @@ func (ss *session) note(m wire.Message, from *run) {
 	case "notifications/elicitation/complete":
 		ss.src.env.Emit(backend.Event{Kind: backend.Message, Principal: ss.principal, Method: m.Method, Params: bytes.Clone(m.Params)})
 	}
+}
+
+var listEvents = map[string]backend.EventKind{
+	"notifications/tools/list_changed":     backend.ToolsChanged,
+	"notifications/prompts/list_changed":   backend.PromptsChanged,
+	"notifications/resources/list_changed": backend.ResourcesChanged,
 }
 
 var levels = [maxLevels]string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}

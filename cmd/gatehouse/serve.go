@@ -217,8 +217,10 @@ func (h *house) listen(c *context) (*streamable.Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	handler, err := streamable.New(streamable.Config{Gateway: h.Gateway, Sessions: sessions, Limits: cfg.Limits, PublicURL: base,
-		Origins: cfg.Origins, Bind: ln.Addr(), Log: h.log, Now: time.Now})
+	handler, err := streamable.New(streamable.Config{
+		Gateway: h.Gateway, Sessions: sessions, Limits: cfg.Limits, PublicURL: base,
+		Origins: cfg.Origins, Bind: ln.Addr(), Log: h.log, Now: time.Now,
+	})
 	if err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}

@@ -42,8 +42,10 @@ func runStdio(c *context, args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(stdctx.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err = stdio.Serve(ctx, stdio.Config{Gateway: h.Gateway, Server: *server, Principal: localPrincipal(), Limits: h.cfg.Limits,
-		In: c.in, Out: c.out, Log: h.log, Now: time.Now})
+	err = stdio.Serve(ctx, stdio.Config{
+		Gateway: h.Gateway, Server: *server, Principal: localPrincipal(), Limits: h.cfg.Limits,
+		In: c.in, Out: c.out, Log: h.log, Now: time.Now,
+	})
 	// The parent waits for us: what the sources still do ends with us, and the record is closed.
 	dctx, cancel := stdctx.WithTimeout(stdctx.Background(), 40*time.Millisecond)
 	defer cancel()

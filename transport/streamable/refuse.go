@@ -146,8 +146,10 @@ func wireSafe(s string) string {
 const maxHeaders = 100
 
 // single are the headers that must not be sent twice: two readers could pick different ones.
-var single = []string{"Authorization", "X-Functions-Key", "Api-Key", "Ocp-Apim-Subscription-Key", "Mcp-Protocol-Version", "Mcp-Method",
-	"Mcp-Name", "Mcp-Session-Id", "Last-Event-Id", "Content-Type", "Content-Encoding"}
+var single = []string{
+	"Authorization", "X-Functions-Key", "Api-Key", "Ocp-Apim-Subscription-Key", "Mcp-Protocol-Version", "Mcp-Method",
+	"Mcp-Name", "Mcp-Session-Id", "Last-Event-Id", "Content-Type", "Content-Encoding",
+}
 
 func refuseHeaders(r *http.Request) *fault {
 	if len(r.Header) > maxHeaders {
