@@ -36,6 +36,7 @@ func commands() []command {
 	return []command{
 		{"serve", "[--config FILE] [--listen ADDR]", "serve everything the file publishes", runServe},
 		{"stdio", "--server NAME [--config FILE]", "serve one published server on standard input and output", runStdio},
+		{"call", "URL|SERVER [TOOL] [--arg k=v]…", "list or call tools of any MCP server", runCall},
 		{"config", "check FILE", "say all that starting would say", runConfig},
 		{"keys", "create NAME | list | rotate NAME | revoke ID", "make and end access keys", runKeys},
 		{"version", "", "print the version", runVersion},
