@@ -1,0 +1,60 @@
+package telemetry
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestHandler(t *testing.T) {
+	m := New()
+	m.Call("notes", "tools/call", "complete", 2*time.Millisecond)
+	m.Call("notes", "tools/call", "complete", 2*time.Millisecond)
+	m.Refused("auth.required")
+	m.SourceState("notes", "1", "broken")
+	m.SourceState("notes", "1", "ready")
+	for _, c := range []struct {
+		from, via string
+		status    int
+	}{
+		{"127.0.0.1:1", "", 200},
+		{"[::1]:1", "", 200},
+		{"[::ffff:127.0.0.1]:1", "", 200},
+		{"10.0.0.1:1", "", 404},
+		{"", "", 404},
+		{"127.0.0.1:1", "10.0.0.1", 404},
+	} {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		if r.RemoteAddr = c.from; c.via != "" {
+			r.Header.Set("X-Forwarded-For", c.via)
+		}
+		w := httptest.NewRecorder()
+		m.Handler().ServeHTTP(w, r)
+		if w.Code != c.status {
+			t.Errorf("GET /metrics from %q via %q = %d, want %d", c.from, c.via, w.Code, c.status)
+		}
+		if w.Code != 200 {
+			continue
+		}
+		for _, line := range []string{
+			`gatehouse_gateway_calls_total{method="tools/call",outcome="complete",server="notes"} 2`,
+			`gatehouse_gateway_call_duration_seconds_count{method="tools/call",server="notes"} 2`,
+			`gatehouse_transport_refused_total{code="auth.required"} 1`,
+			`gatehouse_source_state{server="notes",source="1",state="ready"} 1`,
+			`gatehouse_source_state{server="notes",source="1",state="broken"} 0`,
+		} {
+			if !strings.Contains(w.Body.String(), line+"\n") {
+				t.Errorf("metrics lack %s", line)
+			}
+		}
+	}
+}
+
+func BenchmarkCall(b *testing.B) {
+	m := New()
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Call("notes", "tools/call", "complete", time.Millisecond)
+	}
+}
