@@ -283,14 +283,3 @@ func (c *Config) LoopbackBind() bool {
 	a, err := netip.ParseAddr(host)
 	return err == nil && a.Unmap().IsLoopback()
 }
-
-// Base is the URL under which clients reach this server, without a slash at its end.
-func (c *Config) Base() string {
-	if c.PublicURL != "" {
-		return c.PublicURL
-	}
-	if c.TLS.Cert != "" {
-		return "https://" + c.Listen
-	}
-	return "http://" + c.Listen
-}

@@ -252,6 +252,13 @@ func asks(c *gatehouse.Call) (*gatehouse.Result, error) {
 	return &gatehouse.Result{Raw: []byte(`{"state":"` + string(c.State) + `","got":` + string(c.InputResponses) + `}`)}, nil
 }
 
+func flip(s string) string {
+	if s[0] == 'A' {
+		return "B" + s[1:]
+	}
+	return "A" + s[1:]
+}
+
 func requestState(t *testing.T, raw []byte) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(string(raw), `"requestState":"`)
@@ -280,7 +287,7 @@ func TestInputModern(t *testing.T) {
 		t.Errorf("retry = %v, %v", res, err)
 	}
 	for name, change := range map[string]func(*gatehouse.Call){
-		"altered":         func(c *gatehouse.Call) { c.RequestState = "A" + state[1:] },
+		"altered":         func(c *gatehouse.Call) { c.RequestState = flip(state) },
 		"other tool":      func(c *gatehouse.Call) { c.Name = "u" },
 		"other arguments": func(c *gatehouse.Call) { c.Arguments = []byte(`{"x":1}`) },
 		"other caller":    func(c *gatehouse.Call) { c.Principal = &gatehouse.Principal{Kind: gatehouse.Key, ID: "key:other"} },
@@ -319,12 +326,12 @@ func TestInputLegacy(t *testing.T) {
 func TestListen(t *testing.T) {
 	src := &fake{do: echo, cat: &backend.Catalog{Version: 1, Subscribe: true, Resources: []gatehouse.Tool{{Name: "file:///x", Def: []byte(`{"uri":"file:///x"}`)}}}}
 	h := newHouse(t, access.AllowAll{}, map[string]*fake{"": src})
-	s, granted, err := h.Listen(t.Context(), h.call("subscriptions/listen", ""), Want{Tools: true, URIs: []string{"file:///x"}})
-	if err != nil || !granted.Tools || len(granted.URIs) != 1 || src.subs["file:///x"] != 1 {
+	s, granted, err := h.Listen(t.Context(), h.call("subscriptions/listen", ""), Want{Resources: true, Prompts: true, URIs: []string{"file:///x"}})
+	if err != nil || !granted.Resources || granted.Prompts || granted.Tools || len(granted.URIs) != 1 || src.subs["file:///x"] != 1 { // it has no prompts
 		t.Fatalf("Listen = %+v, %v; subscribed %v", granted, err, src.subs)
 	}
 	for range 1000 { // a slow listener costs one entry a kind
-		src.emit(backend.Event{Kind: backend.ToolsChanged})
+		src.emit(backend.Event{Kind: backend.ResourcesChanged})
 		src.emit(backend.Event{Kind: backend.Updated, URI: "file:///x"})
 		src.emit(backend.Event{Kind: backend.Updated, URI: "file:///other"})
 		src.emit(backend.Event{Kind: backend.PromptsChanged})
@@ -337,7 +344,7 @@ func TestListen(t *testing.T) {
 		}
 		got = append(got, m+string(p))
 	}
-	if want := `notifications/tools/list_changed,notifications/resources/updated{"uri":"file:///x"}`; strings.Join(got, ",") != want {
+	if want := `notifications/resources/list_changed,notifications/resources/updated{"uri":"file:///x"}`; strings.Join(got, ",") != want {
 		t.Errorf("events = %q, want %s", got, want)
 	}
 	h.Drain()

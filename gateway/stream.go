@@ -54,12 +54,17 @@ type message struct {
 // Listen opens a stream. c is the call that asks for it and passes route, access and the record like any other, once
 // for each resource. granted is the part of want that is honoured.
 func (g *Gateway) Listen(ctx context.Context, c *gatehouse.Call, want Want) (s *Stream, granted Want, err error) {
-	if _, ok := g.HasServer(c.Server); !ok {
+	srv := g.now.Load().table.Servers[c.Server]
+	if srv == nil {
 		return nil, Want{}, unknownServer(c.Server)
 	}
 	d, err := g.decide(ctx, c)
 	if err != nil {
 		return nil, Want{}, g.refused(ctx, c, d, err)
+	}
+	if c.Client.Era == gatehouse.Modern { // a legacy session was told what may change when it began
+		tools, prompts, resources := srv.View(ctx, c.Client.Capabilities).Offers()
+		want.Tools, want.Prompts, want.Resources = want.Tools && tools, want.Prompts && prompts, want.Resources && resources
 	}
 	s = &Stream{g: g, server: c.Server, principal: c.Principal.ID, want: want, signal: make(chan struct{}, 1), subs: map[string]subscription{}}
 	granted = want

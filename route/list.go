@@ -156,19 +156,27 @@ func (s *Server) Info(revision string) []byte {
 	return append(o, wire.Member{Name: "version", Value: wire.String(gatehouse.Version)}).Bytes()
 }
 
+// Offers tells which kinds of entry the server has, or may have again once a broken source is back. Their lists are what
+// a client can be told of changes of.
+func (v *View) Offers() (tools, prompts, resources bool) {
+	broken := len(v.Broken) > 0
+	prompts, resources = len(v.Prompts) > 0 || broken, len(v.Resources)+len(v.Templates) > 0 || broken
+	return len(v.Tools) > 0 || broken || !prompts && !resources, prompts, resources
+}
+
 // Describe is the result of initialize (legacy revisions) and of server/discover.
 func (v *View) Describe(revision string, supported []string) []byte {
 	modern := revision >= gatehouse.Revision20260728
 	caps := wire.Object{}
 	listChanged := []byte(`{"listChanged":true}`)
-	has := func(entries []Entry) bool { return len(entries) > 0 || len(v.Broken) > 0 }
-	if has(v.Tools) || len(v.Prompts)+len(v.Resources)+len(v.Templates) == 0 {
+	tools, prompts, resources := v.Offers()
+	if tools {
 		caps = append(caps, wire.Member{Name: "tools", Value: listChanged})
 	}
-	if has(v.Prompts) {
+	if prompts {
 		caps = append(caps, wire.Member{Name: "prompts", Value: listChanged})
 	}
-	if has(v.Resources) || has(v.Templates) {
+	if resources {
 		r := listChanged
 		if v.Subscribe {
 			r = []byte(`{"subscribe":true,"listChanged":true}`)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse"
@@ -33,7 +34,7 @@ var ErrTooManySessions = errors.New("too many sessions")
 // Sessions makes and opens legacy sessions. What it keeps of an idle one is its last use: no goroutine, no buffer.
 type Sessions struct {
 	box    *seal.Box
-	limits config.Limits
+	limits atomic.Pointer[config.Limits]
 	now    func() time.Time
 
 	seed   maphash.Seed
@@ -60,12 +61,16 @@ func NewSessions(master []byte, l config.Limits, now func() time.Time) (*Session
 	if err != nil {
 		return nil, err
 	}
-	s := &Sessions{box: box, limits: l, now: now, seed: maphash.MakeSeed()}
+	s := &Sessions{box: box, now: now, seed: maphash.MakeSeed()}
+	s.SetLimits(l)
 	for i := range s.shards {
 		s.shards[i].live, s.shards[i].count = map[[12]byte]*sessionUse{}, map[string]int{}
 	}
 	return s, nil
 }
+
+// SetLimits changes how long sessions live and how many a principal may have. It ends none that is over the new number.
+func (s *Sessions) SetLimits(l config.Limits) { s.limits.Store(&l) }
 
 // shard is chosen by principal, so that its sessions are counted in one place.
 func (s *Sessions) shard(principal string) *sessionShard {
@@ -91,15 +96,16 @@ func (s *Sessions) New(p *gatehouse.Principal, server string, client gatehouse.C
 	sh := s.shard(p.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.sweep(now, s.limits.SessionIdle)
-	if sh.count[p.ID] >= s.limits.SessionsPerPrincipal {
+	l := s.limits.Load()
+	sh.sweep(now, l.SessionIdle)
+	if sh.count[p.ID] >= l.SessionsPerPrincipal {
 		return nil, ErrTooManySessions
 	}
-	sh.add(x, p.ID, now, s.limits)
+	sh.add(x, p.ID, now, l)
 	return x, nil
 }
 
-func (sh *sessionShard) add(x *Session, principal string, now time.Time, l config.Limits) *sessionUse {
+func (sh *sessionShard) add(x *Session, principal string, now time.Time, l *config.Limits) *sessionUse {
 	u := &sessionUse{principal: principal, used: now.Unix(), expires: x.Issued.Add(l.SessionLifetime).Unix()}
 	sh.live[x.Random] = u
 	sh.count[principal]++
@@ -129,20 +135,20 @@ func (s *Sessions) Open(id string, p *gatehouse.Principal, server string) (*Sess
 		Capabilities: capabilities(b[1]), Session: publicID(x.Random),
 	}
 
-	now := s.now()
+	now, l := s.now(), s.limits.Load()
 	sh := s.shard(p.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	u := sh.live[x.Random]
 	switch {
-	case !now.Before(x.Issued.Add(s.limits.SessionLifetime)):
+	case !now.Before(x.Issued.Add(l.SessionLifetime)):
 		return nil, ErrSession
 	case u == nil: // made by another node, or before a restart
-		if sh.count[p.ID] >= s.limits.SessionsPerPrincipal {
+		if sh.count[p.ID] >= l.SessionsPerPrincipal {
 			return nil, ErrSession
 		}
-		u = sh.add(x, p.ID, now, s.limits)
-	case u.ended || now.Unix()-u.used > int64(s.limits.SessionIdle/time.Second):
+		u = sh.add(x, p.ID, now, l)
+	case u.ended || now.Unix()-u.used > int64(l.SessionIdle/time.Second):
 		return nil, ErrSession
 	}
 	u.used = now.Unix()

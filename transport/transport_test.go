@@ -72,6 +72,13 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+func flip(s string) string {
+	if s[0] == 'A' {
+		return "B" + s[1:]
+	}
+	return "A" + s[1:]
+}
+
 func TestSessions(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	l := config.DefaultLimits
@@ -93,7 +100,7 @@ func TestSessions(t *testing.T) {
 	for name, open := range map[string]func() (*Session, error){
 		"other principal": func() (*Session, error) { return s.Open(x.ID, bob, "srv") },
 		"other server":    func() (*Session, error) { return s.Open(x.ID, alice, "other") },
-		"altered":         func() (*Session, error) { return s.Open("A"+x.ID[1:], alice, "srv") },
+		"altered":         func() (*Session, error) { return s.Open(flip(x.ID), alice, "srv") },
 		"empty":           func() (*Session, error) { return s.Open("", alice, "srv") },
 		"huge":            func() (*Session, error) { return s.Open(strings.Repeat("A", 1<<20), alice, "srv") },
 	} {
@@ -123,6 +130,11 @@ func TestSessions(t *testing.T) {
 	}
 	if _, err := s.New(alice, "srv", client); err != nil || s.Len() != 1 {
 		t.Errorf("after the idle ones ended: %v, %d live", err, s.Len())
+	}
+	l.SessionsPerPrincipal = 1
+	s.SetLimits(l)
+	if _, err := s.New(alice, "srv", client); !errors.Is(err, ErrTooManySessions) {
+		t.Errorf("second session after the limit became 1: %v", err)
 	}
 }
 

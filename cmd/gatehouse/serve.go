@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	stdctx "context"
 	"crypto/tls"
 	"encoding/base64"
@@ -40,6 +41,8 @@ type house struct {
 	keys    *key.Authenticator
 	record  audit.Log
 	sealing []byte
+	http    *streamable.Handler // nil until it listens
+	own     string              // the listener's URL
 }
 
 // openHouse opens the data folder and the gateway. Close it.
@@ -174,10 +177,13 @@ loop:
 func (h *house) reload(ctx stdctx.Context, listen string, changed <-chan struct{}) <-chan struct{} {
 	cfg, err := loadWith(h.cfg.File, listen)
 	if err == nil {
-		if cfg.Listen != h.cfg.Listen || cfg.TLS != h.cfg.TLS || cfg.Data != h.cfg.Data || cfg.PublicURL != h.cfg.PublicURL {
-			h.log.Warn("listen, tls, data and publicURL take effect at the next start")
+		if cfg.Listen != h.cfg.Listen || cfg.TLS != h.cfg.TLS || cfg.Data != h.cfg.Data ||
+			cfg.Limits.HeaderTimeout != h.cfg.Limits.HeaderTimeout || cfg.Limits.IdleTimeout != h.cfg.Limits.IdleTimeout {
+			h.log.Warn("listen, tls, data, limits.headerTimeout and limits.idleTimeout take effect at the next start")
 		}
-		err = h.Reload(cfg)
+		if err = h.Reload(cfg); err == nil {
+			err = h.http.Reload(cmp.Or(cfg.PublicURL, h.own), cfg.Origins, cfg.Limits)
+		}
 	}
 	if err != nil {
 		for _, e := range split(err) {
@@ -209,15 +215,16 @@ func (h *house) listen(c *context) (*streamable.Server, error) {
 	if err != nil {
 		return nil, &gatehouse.Error{Code: "serve.listen", Msg: "cannot listen on " + cfg.Listen + ": " + err.Error(), Hint: "another program may have the port; choose one with listen: or --listen"}
 	}
-	base := cfg.Base()
-	if cfg.PublicURL == "" { // the port may have been 0
-		base = base[:len(base)-len(cfg.Listen)] + ln.Addr().String()
+	h.own = "http://" + ln.Addr().String() // the port may have been 0
+	if tlsConfig != nil {
+		h.own = "https://" + ln.Addr().String()
 	}
+	base := cmp.Or(cfg.PublicURL, h.own)
 	sessions, err := transport.NewSessions(h.sealing, cfg.Limits, time.Now)
 	if err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	handler, err := streamable.New(streamable.Config{
+	h.http, err = streamable.New(streamable.Config{
 		Gateway: h.Gateway, Sessions: sessions, Limits: cfg.Limits, PublicURL: base,
 		Origins: cfg.Origins, Bind: ln.Addr(), Log: h.log, Now: time.Now,
 	})
@@ -227,7 +234,7 @@ func (h *house) listen(c *context) (*streamable.Server, error) {
 	if err := h.greet(c, base); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	return streamable.NewServer(handler, ln, tlsConfig), nil
+	return streamable.NewServer(h.http, ln, tlsConfig), nil
 }
 
 // greet prints where the servers are and, at the first start, a key.

@@ -228,7 +228,7 @@ func (x *request) get() {
 	if s == nil {
 		return
 	}
-	if !x.h.streams.add(x.principal.ID, x.h.c.Limits.StreamsPerPrincipal) {
+	if !x.h.streams.add(x.principal.ID, x.h.limits().StreamsPerPrincipal) {
 		x.h.fail(x.w, &fault{http.StatusTooManyRequests, "http.streams", "too many open streams", "close one first"})
 		return
 	}

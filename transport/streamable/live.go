@@ -77,7 +77,7 @@ func (h *Handler) sweepLive(now time.Time) {
 	h.live.swept = now
 	for k, l := range h.live.m {
 		l.mu.Lock()
-		if l.refs == 0 && now.Sub(l.used) > h.c.Limits.SessionIdle {
+		if l.refs == 0 && now.Sub(l.used) > h.limits().SessionIdle {
 			l.shut()
 			delete(h.live.m, k)
 		}

@@ -94,7 +94,7 @@ func (p *peer) CanAsk() bool { return p.live != nil && p.sse && p.id != nil }
 
 // Ask implements gatehouse.Peer: the question goes out on this call's stream, the answer comes in a POST of its own.
 func (p *peer) Ask(ctx context.Context, method string, params []byte) ([]byte, error) {
-	return p.live.ask(ctx, p.x.h.c.Limits.InputTimeout, func(id string) {
+	return p.live.ask(ctx, p.x.h.limits().InputTimeout, func(id string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if !p.ended {

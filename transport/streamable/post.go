@@ -15,14 +15,14 @@ import (
 
 // body reads the request's body within its limits: bytes, and 5 seconds for every 64 KiB.
 func (x *request) body() ([]byte, *fault) {
-	limit := x.h.c.Limits.RequestBytes
+	limit := x.h.limits().RequestBytes
 	tooLarge := &fault{http.StatusRequestEntityTooLarge, "http.too_large", "the body is over the limit of " + itoa(limit) + " bytes", "limits.requestBytes in the configuration sets it"}
 	n := x.r.ContentLength
 	if n > int64(limit) {
 		return nil, tooLarge
 	}
 	rc := http.NewResponseController(x.w)
-	_ = rc.SetReadDeadline(time.Now().Add(x.h.c.Limits.HeaderTimeout * time.Duration(1+max(n, 0)>>16)))
+	_ = rc.SetReadDeadline(time.Now().Add(x.h.limits().HeaderTimeout * time.Duration(1+max(n, 0)>>16)))
 	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	var b []byte
 	var err error
@@ -30,7 +30,7 @@ func (x *request) body() ([]byte, *fault) {
 		b = make([]byte, n)
 		_, err = io.ReadFull(x.r.Body, b)
 	} else {
-		_ = rc.SetReadDeadline(time.Now().Add(x.h.c.Limits.HeaderTimeout * time.Duration(1+limit>>16)))
+		_ = rc.SetReadDeadline(time.Now().Add(x.h.limits().HeaderTimeout * time.Duration(1+limit>>16)))
 		b, err = io.ReadAll(io.LimitReader(x.r.Body, int64(limit)+1))
 		if len(b) > limit {
 			return nil, tooLarge
@@ -49,7 +49,7 @@ func (x *request) body() ([]byte, *fault) {
 
 func (x *request) limits() wire.Limits {
 	l := wire.RequestLimits
-	l.Bytes, l.Depth = x.h.c.Limits.RequestBytes, x.h.c.Limits.Depth
+	l.Bytes, l.Depth = x.h.limits().RequestBytes, x.h.limits().Depth
 	return l
 }
 
@@ -177,7 +177,7 @@ func (x *request) listen(c *gatehouse.Call, id []byte) {
 		x.h.fail(x.w, &fault{http.StatusNotAcceptable, "http.accept", "subscriptions/listen answers with a stream of events", "send Accept: application/json, text/event-stream"})
 		return
 	}
-	if err == nil && !x.h.streams.add(x.principal.ID, x.h.c.Limits.StreamsPerPrincipal) {
+	if err == nil && !x.h.streams.add(x.principal.ID, x.h.limits().StreamsPerPrincipal) {
 		err = &gatehouse.RPCError{Code: gatehouse.CodeInternal, Message: "too many open streams; close one first"}
 	} else if err == nil {
 		defer x.h.streams.remove(x.principal.ID)

@@ -55,20 +55,20 @@ func (h *Handler) unauthorized(w http.ResponseWriter, err error) {
 	h.fail(w, &fault{status, ge.Code, ge.Msg, ge.Hint})
 }
 
-func (h *Handler) refuseHost(r *http.Request) *fault {
+func (a *reach) refuseHost(r *http.Request) *fault {
 	host := strings.ToLower(r.Host)
-	if h.hosts[host] {
+	if a.hosts[host] {
 		return nil
 	}
-	if !h.loopback { // rebinding needs a name: an address with our port is what a person typed
-		if ap, err := netip.ParseAddrPort(host); err == nil && portText(ap.Port()) == h.port && ap.Addr().Zone() == "" {
+	if !a.loopback { // rebinding needs a name: an address with our port is what a person typed
+		if ap, err := netip.ParseAddrPort(host); err == nil && portText(ap.Port()) == a.port && ap.Addr().Zone() == "" {
 			return nil
 		}
 	}
 	return &fault{http.StatusForbidden, "origin.host", "the Host header names another server", "use the URL printed at start, or set publicURL to the one clients use"}
 }
 
-func (h *Handler) refuseOrigin(r *http.Request) *fault {
+func (a *reach) refuseOrigin(r *http.Request) *fault {
 	refused := &fault{http.StatusForbidden, "origin.refused", "pages of this origin may not call here", "add it to origins: in the configuration if it is trusted"}
 	o := r.Header["Origin"]
 	switch len(o) {
@@ -78,7 +78,7 @@ func (h *Handler) refuseOrigin(r *http.Request) *fault {
 		}
 		return nil
 	case 1:
-		if n := normalOrigin(o[0]); n != "" && h.origins[n] {
+		if n := normalOrigin(o[0]); n != "" && a.origins[n] {
 			return nil
 		}
 	}

@@ -23,7 +23,7 @@ type Server struct {
 // NewServer wraps the listener; tlsConfig is nil for plain HTTP. HTTP/2 is spoken over TLS only.
 func NewServer(h *Handler, ln net.Listener, tlsConfig *tls.Config) *Server {
 	l := h.c.Limits
-	limited := &limitedListener{Listener: ln, limit: l.ConnectionsPerAddress, count: map[string]int{}}
+	limited := &limitedListener{Listener: ln, limit: func() int { return h.limits().ConnectionsPerAddress }, count: map[string]int{}}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(tlsConfig != nil)
@@ -91,7 +91,7 @@ func admitted(ctx context.Context) {
 // limitedListener bounds the connections of one address before anybody has signed in on them.
 type limitedListener struct {
 	net.Listener
-	limit int
+	limit func() int
 	mu    sync.Mutex
 	count map[string]int
 }
@@ -107,7 +107,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			host = c.RemoteAddr().String()
 		}
 		l.mu.Lock()
-		full := l.count[host] >= l.limit
+		full := l.count[host] >= l.limit()
 		if !full {
 			l.count[host]++
 		}

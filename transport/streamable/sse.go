@@ -36,7 +36,7 @@ type sseConn struct {
 }
 
 func (h *Handler) serveSSE(x *request) {
-	if !h.streams.add(x.principal.ID, h.c.Limits.StreamsPerPrincipal) {
+	if !h.streams.add(x.principal.ID, h.limits().StreamsPerPrincipal) {
 		h.fail(x.w, &fault{http.StatusTooManyRequests, "http.streams", "too many open streams", "close one first"})
 		return
 	}
@@ -108,7 +108,7 @@ func (h *Handler) serveMessages(x *request) {
 }
 
 func (c *sseConn) answer(x *request, m wire.Message) {
-	p := &ssePeer{c: c, timeout: x.h.c.Limits.InputTimeout}
+	p := &ssePeer{c: c, timeout: x.h.limits().InputTimeout}
 	c.mu.Lock()
 	ready := c.initialized
 	c.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,10 +23,10 @@ import (
 type Config struct {
 	Gateway   transport.Gateway
 	Sessions  *transport.Sessions
-	Limits    config.Limits
-	PublicURL string   // scheme and host under which clients reach us
-	Origins   []string // further origins that browsers may call from
-	Bind      net.Addr // the address the listener is bound to
+	Limits    config.Limits // this and the next two until Reload
+	PublicURL string        // scheme and host under which clients reach us
+	Origins   []string      // further origins that browsers may call from
+	Bind      net.Addr      // the address the listener is bound to
 	Log       *slog.Logger
 	Now       func() time.Time
 	Refused   func(code string)       // counts refusals; may be nil
@@ -36,11 +35,8 @@ type Config struct {
 
 // Handler serves HTTP. It is safe for concurrent use.
 type Handler struct {
-	c        Config
-	loopback bool
-	hosts    map[string]bool
-	origins  map[string]bool
-	port     string
+	c   Config
+	now atomic.Pointer[reach]
 
 	live    liveSessions
 	sse     sseConns
@@ -52,57 +48,12 @@ type Handler struct {
 
 // New checks c and returns the handler.
 func New(c Config) (*Handler, error) {
-	h := &Handler{c: c, hosts: map[string]bool{}, origins: map[string]bool{}, drain: make(chan struct{})}
-	u, err := url.Parse(c.PublicURL)
-	if err != nil || u.Host == "" {
-		return nil, &gatehouse.Error{Code: "http.public_url", Msg: "publicURL " + c.PublicURL + " is no URL", Hint: "write it like https://mcp.example.org"}
-	}
-	h.addHost(u.Scheme, u.Host)
-	if ap, err := netip.ParseAddrPort(c.Bind.String()); err == nil {
-		h.port = portText(ap.Port())
-		if ap.Addr().Unmap().IsLoopback() {
-			h.loopback = true
-			for _, host := range []string{"localhost", "127.0.0.1", "[::1]"} {
-				h.addHost(u.Scheme, host+":"+h.port)
-			}
-		}
-	}
-	for _, o := range c.Origins {
-		h.origins[normalOrigin(o)] = true
-	}
+	h := &Handler{c: c, drain: make(chan struct{})}
 	h.live.m, h.sse.m, h.streams.m = map[[12]byte]*live{}, map[string]*sseConn{}, map[string]int{}
+	if err := h.Reload(c.PublicURL, c.Origins, c.Limits); err != nil {
+		return nil, err
+	}
 	return h, nil
-}
-
-func portText(p uint16) string {
-	return netip.AddrPortFrom(netip.IPv4Unspecified(), p).String()[len("0.0.0.0:"):]
-}
-
-func (h *Handler) addHost(scheme, host string) {
-	host = strings.ToLower(host)
-	h.hosts[host] = true
-	if def := map[string]string{"http": ":80", "https": ":443"}[scheme]; !strings.Contains(strings.TrimPrefix(host, "["), ":") || strings.HasSuffix(host, "]") {
-		h.hosts[host+def] = true
-	}
-	h.origins[normalOrigin(scheme+"://"+host)] = true
-}
-
-// normalOrigin fills in the default port, so that https://a and https://a:443 are one; "" when it is no origin.
-func normalOrigin(o string) string {
-	u, err := url.Parse(o)
-	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(u.Hostname(), ".") || strings.HasSuffix(o, "#") || strings.HasSuffix(o, "?") {
-		return ""
-	}
-	port := u.Port()
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return ""
-	case port == "" && u.Scheme == "http":
-		port = "80"
-	case port == "" && u.Scheme == "https":
-		port = "443"
-	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
 // endpoint is what a path names.
@@ -133,11 +84,12 @@ func parsePath(path string) (server string, e endpoint) {
 
 // ServeHTTP judges the request line and the headers, then who is calling, and only then reads the body.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f := h.refuseHost(r); f != nil {
+	a := h.now.Load()
+	if f := a.refuseHost(r); f != nil {
 		h.fail(w, f)
 		return
 	}
-	if f := h.refuseOrigin(r); f != nil {
+	if f := a.refuseOrigin(r); f != nil {
 		h.fail(w, f)
 		return
 	}
@@ -172,7 +124,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, f)
 		return
 	}
-	p, err := h.c.Gateway.Admit(r.Context(), h.credentials(r, server))
+	p, err := h.c.Gateway.Admit(r.Context(), credentials(r, server, a.loopback))
 	if err != nil {
 		h.unauthorized(w, err)
 		return
@@ -209,8 +161,8 @@ type request struct {
 }
 
 // credentials collects what the request offers as proof. Two different ones are refused later.
-func (h *Handler) credentials(r *http.Request, server string) *identity.Credentials {
-	c := &identity.Credentials{Server: server, LoopbackBind: h.loopback}
+func credentials(r *http.Request, server string, loopback bool) *identity.Credentials {
+	c := &identity.Credentials{Server: server, LoopbackBind: loopback}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		c.Source = ap.Addr().Unmap()
 	}

@@ -66,6 +66,14 @@ func do(h *Handler, method, path, body string, set func(*http.Request)) *http.Re
 	return w.Result()
 }
 
+// flip alters the first character of sealed text.
+func flip(s string) string {
+	if s[0] == 'A' {
+		return "B" + s[1:]
+	}
+	return "A" + s[1:]
+}
+
 const (
 	meta  = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
 	greet = `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"greet",` + meta + `}}`
@@ -168,7 +176,7 @@ func TestLegacySession(t *testing.T) {
 		{"notification", "POST", `{"jsonrpc":"2.0","method":"notifications/initialized"}`, with, 202, ""},
 		{"batch", "POST", `[{"jsonrpc":"2.0","id":4,"method":"ping"},{"jsonrpc":"2.0","id":5,"method":"nope"}]`, with, 200, `"id":5,"error":{"code":-32601`},
 		{"no session", "POST", `{"jsonrpc":"2.0","id":2,"method":"ping"}`, nil, 400, "session.missing"},
-		{"foreign session", "POST", `{"jsonrpc":"2.0","id":2,"method":"ping"}`, func(r *http.Request) { r.Header.Set("Mcp-Session-Id", "A"+id[1:]) }, 404, "session.unknown"},
+		{"foreign session", "POST", `{"jsonrpc":"2.0","id":2,"method":"ping"}`, func(r *http.Request) { r.Header.Set("Mcp-Session-Id", flip(id)) }, 404, "session.unknown"},
 		{"bad version", "POST", `{"jsonrpc":"2.0","id":2,"method":"ping"}`, func(r *http.Request) { with(r); r.Header.Set("Mcp-Protocol-Version", "1999-01-01") }, 400, "http.revision"},
 		{"not JSON", "POST", `{`, with, 400, "-32700"},
 		{"too large", "POST", `{"a":"` + strings.Repeat("x", 5<<20) + `"}`, with, 413, "http.too_large"},
