@@ -388,10 +388,9 @@ func (l *lister) entry(def []byte, member, method string) (t gatehouse.Tool, why
 		if v == nil && sch == "outputSchema" {
 			continue
 		}
-		if len(v) > lim.Schema {
-			return t, "its " + sch + " is over " + strconv.Itoa(lim.Schema) + " bytes"
-		}
-		if err := guardSchema(v); err != nil {
+		bounds := wire.DefaultSchemaLimits
+		bounds.Bytes = lim.Schema
+		if err := wire.GuardSchema(v, bounds); err != nil {
 			return t, "its " + sch + ": " + err.Error()
 		}
 	}
