@@ -23,9 +23,10 @@ type Call struct {
 	Cursor        *string     // of a list; nil when absent, and "" is a cursor
 	Headers       http.Header // the Mcp-Param-* headers of a modern HTTP request, canonical names, empty when it has none; nil where there are no headers
 
-	InputResponses []byte // answers to an earlier Input, an object by request key; nil when absent
-	RequestState   string // sealed state as the client sent it back; "" when absent
-	State          []byte // what RequestState holds for the backend; set by the gateway once the seal is checked
+	InputResponses []byte               // answers to an earlier Input, an object by request key; nil when absent
+	InputErrors    map[string]*RPCError // questions that a legacy caller answered with an error, by request key
+	RequestState   string               // sealed state as the client sent it back; "" when absent
+	State          []byte               // what RequestState holds for the backend; set by the gateway once the seal is checked
 
 	Client    Client
 	Principal *Principal

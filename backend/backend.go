@@ -21,7 +21,8 @@ type Source interface {
 	Catalog(ctx context.Context, caps gatehouse.Capabilities) *Catalog
 	// Call takes tools/call, prompts/get, resources/read and completion/complete. c.Target.Name is the source's own
 	// name. Errors: *gatehouse.RPCError is answered as it stands; *gatehouse.Error (source.unavailable, source.timeout,
-	// source.protocol, source.parked_lost …) names the source; the ctx's error when the caller is gone.
+	// source.protocol, source.parked_lost …) names the source; the ctx's error when the caller is gone. A Call with State
+	// whose ctx has ended already asks the source to let go of what the State stands for.
 	Call(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result, error)
 	// Subscribe asks for Updated events of a resource, by the source's own URI; calls are counted, each needs one
 	// Unsubscribe.

@@ -39,6 +39,9 @@ func (g *Gateway) ask(ctx context.Context, c *gatehouse.Call, e *route.Entry, l 
 			return res, nil
 		}
 		if err := checkInput(c, res.Input, l); err != nil {
+			again := *c
+			again.State = res.Input.State
+			letGo(ctx, e.Source, &again)
 			return nil, err
 		}
 		if c.Client.Era == gatehouse.Modern {
@@ -48,12 +51,20 @@ func (g *Gateway) ask(ctx context.Context, c *gatehouse.Call, e *route.Entry, l 
 			return nil, &gatehouse.RPCError{Code: gatehouse.CodeInternal, Message: fmt.Sprintf("the call asked for input more than %d times", maxInline)}
 		}
 		again := *c
-		if again.InputResponses, err = inline(ctx, c, res.Input); err != nil {
+		again.State = res.Input.State
+		if again.InputResponses, again.InputErrors, err = inline(ctx, c, res.Input); err != nil {
+			letGo(ctx, e.Source, &again)
 			return nil, err
 		}
-		again.State = res.Input.State
 		c = &again
 	}
+}
+
+// letGo tells the source that nobody will answer: a call whose context has ended gives up what its state stands for.
+func letGo(ctx context.Context, src *route.Source, c *gatehouse.Call) {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	_, _ = src.Call(ctx, c)
 }
 
 // checkInput refuses questions that the client did not say it can be asked.
@@ -95,12 +106,12 @@ func checkInput(c *gatehouse.Call, in *gatehouse.Input, l config.Limits) error {
 	return nil
 }
 
-// inline asks a legacy caller one question after the other.
-func inline(ctx context.Context, c *gatehouse.Call, in *gatehouse.Input) ([]byte, error) {
+// inline asks a legacy caller one question after the other. An error that the caller answers with is an answer too.
+func inline(ctx context.Context, c *gatehouse.Call, in *gatehouse.Input) (answers []byte, failed map[string]*gatehouse.RPCError, err error) {
 	out := make(wire.Object, 0, len(in.Requests))
 	for _, r := range in.Requests {
 		if !c.Peer.CanAsk() {
-			return nil, &gatehouse.RPCError{Code: gatehouse.CodeInternal, Message: "this call needs an answer of the user, and this client reads no stream it could be asked on"}
+			return nil, nil, &gatehouse.RPCError{Code: gatehouse.CodeInternal, Message: "this call needs an answer of the user, and this client reads no stream it could be asked on"}
 		}
 		params := r.Params
 		if r.Method == "elicitation/create" {
@@ -108,15 +119,21 @@ func inline(ctx context.Context, c *gatehouse.Call, in *gatehouse.Input) ([]byte
 		}
 		answer, err := c.Peer.Ask(ctx, r.Method, params)
 		var re *gatehouse.RPCError
-		if errors.As(err, &re) && r.Method == "elicitation/create" {
-			answer, err = []byte(`{"action":"cancel"}`), nil // the client could not show it: the user saw nothing
-		}
-		if err != nil {
-			return nil, err
+		switch {
+		case errors.As(err, &re) && r.Method == "elicitation/create":
+			answer = []byte(`{"action":"cancel"}`) // the client could not show it: the user saw nothing
+		case re != nil:
+			if failed == nil {
+				failed = map[string]*gatehouse.RPCError{}
+			}
+			failed[r.Key] = re
+			continue
+		case err != nil:
+			return nil, nil, err
 		}
 		out = append(out, wire.Member{Name: r.Key, Value: answer})
 	}
-	return out.Bytes(), nil
+	return out.Bytes(), failed, nil
 }
 
 // mintElicitationID gives a URL elicitation the id that revision 2025-11-25 wants and later ones do not have.

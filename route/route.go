@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"gatehouse"
 	"gatehouse/backend"
@@ -156,6 +157,20 @@ func (s *Source) ownURI(uri string) (string, bool) {
 	return strings.CutPrefix(uri, s.uriPrefix)
 }
 
+// patience is how long the callers of a server wait for the catalogue of a source that has neighbours.
+const patience = 3 * time.Second
+
+// patient is the source's catalogue, without letting its neighbours wait for one that does not answer.
+func (s *Source) patient(ctx context.Context, caps gatehouse.Capabilities) *backend.Catalog {
+	wait := patience
+	if s.Status().Err != nil {
+		wait = 0 // it is looked after in the background
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return s.Catalog(ctx, caps)
+}
+
 // View returns what the server offers clients of this class of capabilities now.
 func (s *Server) View(ctx context.Context, caps gatehouse.Capabilities) *View {
 	class := caps.Class()
@@ -168,7 +183,7 @@ func (s *Server) View(ctx context.Context, caps gatehouse.Capabilities) *View {
 	} else {
 		var wg sync.WaitGroup
 		for i, src := range s.Sources {
-			wg.Go(func() { cats[i] = src.Catalog(ctx, caps) })
+			wg.Go(func() { cats[i] = src.patient(ctx, caps) })
 		}
 		wg.Wait()
 	}

@@ -26,6 +26,15 @@ func (s *source) Call(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result
 	if len(c.State) > 0 && c.State[0] == stateParked {
 		return s.resume(ctx, c)
 	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	for _, e := range c.InputErrors {
+		return nil, e // a modern upstream takes answers only
+	}
+	if err := s.quarantined(); err != nil {
+		return nil, err
+	}
 	if err := s.acquire(ctx); err != nil {
 		return nil, err
 	}
@@ -49,8 +58,14 @@ func (s *source) Call(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result
 func transient(err error) bool {
 	var re *gatehouse.RPCError
 	var we *wire.Error
-	if errors.As(err, &re) || errors.As(err, &we) || errors.Is(err, errTimeout) {
+	var se *statusError
+	switch {
+	case errors.As(err, &re), errors.As(err, &we), errors.Is(err, errTimeout):
 		return false
+	case errors.As(err, &se):
+		return se.status >= 500
+	case errors.Is(err, errDied):
+		return true
 	}
 	if ge, ok := errors.AsType[*gatehouse.Error](err); ok {
 		return len(ge.Code) > 7 && ge.Code[:7] == "egress."
@@ -64,8 +79,10 @@ func (s *source) judge(ctx context.Context, err error) {
 	switch {
 	case err == nil, errors.As(err, &re):
 		s.brk.good()
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		s.brk.neutral()
+	case ctx.Err() != nil:
+		s.brk.bad() // the whole time of the call was not enough
 	case transient(err):
 		if s.brk.bad() >= 2 {
 			s.doubt()
@@ -89,7 +106,7 @@ func (s *source) once(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result
 		s.pool.forget(ss)
 	}
 	var se *statusError
-	if errors.As(err, &se) && se.status < 500 {
+	if errors.As(err, &se) && se.unfit() {
 		s.pool.forget(ss)
 		s.doubt()
 	}
@@ -160,7 +177,7 @@ func (ss *session) ready(ctx context.Context, c *gatehouse.Call) {
 	}
 	ss.mu.Unlock()
 	if lower {
-		_, _ = ss.request(ctx, "logging/setLevel", wire.Object{{Name: "level", Value: wire.String(c.LogLevel)}}.Bytes(), controlTimeout)
+		_, _ = ss.request(ctx, "logging/setLevel", wire.Object{{Name: "level", Value: wire.String(c.LogLevel)}}.Bytes(), ss.src.b.control)
 	}
 }
 
@@ -269,6 +286,9 @@ func (ss *session) outcome(c *gatehouse.Call, r *run) (*gatehouse.Result, error)
 			}
 		}
 		code := e.Code
+		if code == gatehouse.CodeURLElicitation && c.Client.Era == gatehouse.Modern {
+			code = gatehouse.CodeInternal // which has no form there
+		}
 		if !ss.modern && code == gatehouse.CodeResourceNotFound && c.Client.Era == gatehouse.Modern {
 			code = gatehouse.CodeInvalidParams
 		}
@@ -315,6 +335,9 @@ func (ss *session) input(o wire.Object) (*gatehouse.Input, error) {
 		method, _ := wire.Text(q.Get("method"))
 		if !ok || method == "" || len(m.Name) > 256 || q.Has("params") && !wire.IsObject(q.Get("params")) {
 			return nil, ss.src.protocol("asks a question that is not acceptable", nil)
+		}
+		if err := guardQuestion(method, q.Get("params")); err != nil {
+			return nil, ss.src.protocol("asks a question that is not acceptable: "+err.Error(), nil)
 		}
 		in.Requests = append(in.Requests, gatehouse.InputRequest{Key: m.Name, Method: method, Params: bytes.Clone(q.Get("params"))})
 	}

@@ -20,9 +20,11 @@ const (
 	refreshEvery = 5 * time.Minute
 	ttlMin       = time.Second
 	ttlMax       = time.Hour
-	settle       = 200 * time.Millisecond // between two fetches that list_changed causes
 	fetchTimeout = 2 * time.Minute
 )
+
+// maxLeftOut is how many entries that are left out of one list are named in the log.
+const maxLeftOut = 20
 
 // catalogs keeps what the source offers, by class of client. A class is one of at most 64.
 type catalogs struct {
@@ -33,10 +35,11 @@ type catalogs struct {
 type cached struct {
 	caps    gatehouse.Capabilities
 	good    *backend.Catalog // last that was fetched whole
-	goodAt  time.Time
-	err     error         // of the last fetch
-	flight  chan struct{} // closed when the fetch under way ends; nil when there is none
-	stale   bool          // the upstream said that it changed
+	broken  time.Time        // since when fetches fail
+	missed  bool             // somebody was told that there is nothing
+	err     error            // of the last fetch
+	flight  chan struct{}    // closed when the fetch under way ends; nil when there is none
+	stale   bool             // the upstream said that it changed
 	expires time.Time
 	fetched time.Time
 	next    time.Time // no fetch before, after a failure
@@ -79,11 +82,12 @@ func (s *source) offer(e *cached) *backend.Catalog {
 	if err == nil {
 		err = s.fault(codeUnavailable, "has not answered yet", "see whether it runs; then try again", nil)
 	}
-	if e.good != nil && s.env.Now().Sub(e.goodAt) < s.cfg.Grace {
+	if e.good != nil && s.env.Now().Sub(e.broken) < s.cfg.Grace {
 		c := *e.good
 		c.Err = err
 		return &c
 	}
+	e.missed = true
 	return &backend.Catalog{Version: 1, Err: err, Era: s.known().era()}
 }
 
@@ -130,10 +134,10 @@ func (s *source) refresh(e *cached, done chan struct{}) {
 	ctx, cancel := context.WithTimeoutCause(s.life, fetchTimeout, errTimeout)
 	defer cancel()
 	s.cat.mu.Lock()
-	pause := settle - s.env.Now().Sub(e.fetched)
+	pause := s.b.settle - s.env.Now().Sub(e.fetched)
 	s.cat.mu.Unlock()
 	if pause > 0 {
-		sleep(ctx, min(pause, settle))
+		sleep(ctx, min(pause, s.b.settle))
 	}
 	s.cat.mu.Lock()
 	e.stale = false
@@ -145,9 +149,15 @@ func (s *source) refresh(e *cached, done chan struct{}) {
 	s.cat.mu.Lock()
 	now := s.env.Now()
 	old := e.good
+	if e.missed && err == nil {
+		old, e.missed = &backend.Catalog{}, false
+	}
+	if err != nil && e.err == nil {
+		e.broken = now
+	}
 	e.fetched, e.err = now, err
 	if err == nil {
-		e.good, e.goodAt, e.expires, e.fails, e.next = cat, now, now.Add(ttl), 0, time.Time{}
+		e.good, e.expires, e.fails, e.next = cat, now.Add(ttl), 0, time.Time{}
 	} else {
 		e.fails++
 		e.next = now.Add(backoff(e.fails))
@@ -165,7 +175,7 @@ func (s *source) refresh(e *cached, done chan struct{}) {
 	if err != nil {
 		state := "broken"
 		if ge, ok := errors.AsType[*gatehouse.Error](err); ok && ge.Code == codeQuarantined {
-			state = "quarantined"
+			state = stateQuarantined
 		}
 		s.setState(state, err)
 		if first {
@@ -293,6 +303,12 @@ func (l *lister) list(ctx context.Context, method, member, name string) ([]gateh
 	seen := map[string]bool{}
 	cursors := map[string]bool{}
 	var cursor *string
+	left := 0
+	defer func() {
+		if left > maxLeftOut {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "more entries of an upstream list are left out", slog.String("method", method), slog.Int("entries", left-maxLeftOut))
+		}
+	}()
 	quarantine := func(msg string) error {
 		return s.fault(codeQuarantined, "is quarantined: "+method+" "+msg, "mend the server, or raise the limit in the section limits", nil)
 	}
@@ -307,7 +323,7 @@ func (l *lister) list(ctx context.Context, method, member, name string) ([]gateh
 		if m := l.ss.meta(nil, l.caps, ""); m != nil {
 			o = append(o, wire.Member{Name: "_meta", Value: m})
 		}
-		raw, err := l.ss.request(ctx, method, o.Bytes(), listTimeout)
+		raw, err := l.ss.request(ctx, method, o.Bytes(), s.b.list)
 		if err != nil {
 			return nil, err
 		}
@@ -323,6 +339,9 @@ func (l *lister) list(ctx context.Context, method, member, name string) ([]gateh
 				why = "its name is used twice"
 			}
 			if why != "" {
+				if left++; left > maxLeftOut {
+					continue
+				}
 				s.log.LogAttrs(ctx, slog.LevelWarn, "entry of an upstream list is left out", slog.String("method", method), slog.String("name", clip(t.Name)), slog.String("reason", why))
 				continue
 			}

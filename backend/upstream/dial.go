@@ -70,7 +70,11 @@ func (s *source) key(principal string, caps gatehouse.Capabilities) (key string)
 
 // session returns the session for a principal's calls; done ends its use.
 func (s *source) session(ctx context.Context, principal string, caps gatehouse.Capabilities) (*session, func(), error) {
-	return s.pool.get(ctx, s.key(principal, caps), principal, caps)
+	key := s.key(principal, caps)
+	if s.cfg.Sessions == "shared" {
+		principal = "" // what is said outside of a call is for nobody in particular
+	}
+	return s.pool.get(ctx, key, principal, caps)
 }
 
 // dial opens a session in the era of the upstream, which it finds out first.
@@ -121,9 +125,9 @@ func (s *source) dial(ctx context.Context, key, principal string, caps gatehouse
 func (ss *session) discover(ctx context.Context, pinned bool) (bool, error) {
 	ss.modern, ss.rev = true, gatehouse.Revision20260728
 	params := []byte(`{"_meta":` + string(ss.meta(nil, gatehouse.Capabilities{}, "")) + `}`)
-	limit := listTimeout
+	limit := ss.src.b.list
 	if ss.src.http == nil {
-		limit = probeTimeout
+		limit = ss.src.b.probe
 	}
 	res, err := ss.request(ctx, "server/discover", params, limit)
 	yes := func() (bool, error) { return true, nil }
@@ -195,7 +199,7 @@ func (ss *session) initialize(ctx context.Context) error {
 	params := []byte(`{"protocolVersion":"` + rev + `","capabilities":`)
 	params = append(params, declare(ss.caps, false)...)
 	params = append(params, `,"clientInfo":{"name":"gatehouse","version":"`+gatehouse.Version+`"}}`...)
-	res, err := ss.request(ctx, "initialize", params, openTimeout)
+	res, err := ss.request(ctx, "initialize", params, ss.src.b.open)
 	if err != nil {
 		var re *gatehouse.RPCError
 		if errors.As(err, &re) {
@@ -211,7 +215,7 @@ func (ss *session) initialize(ctx context.Context) error {
 	ss.rev = got
 	ss.offers, _ = wire.ParseObject(o.Get("capabilities"))
 	ss.instruct, _ = wire.Text(o.Get("instructions"))
-	sctx, cancel := context.WithTimeout(ctx, openTimeout)
+	sctx, cancel := context.WithTimeout(ctx, ss.src.b.open)
 	defer cancel()
 	if err := ss.car.send(sctx, ss, wire.AppendNotification(nil, "notifications/initialized", nil)); err != nil {
 		return fmt.Errorf("send notifications/initialized: %w", err)

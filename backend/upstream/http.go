@@ -28,9 +28,11 @@ var (
 
 // Bounds of streams.
 const (
-	streamBytes   = 32 << 20 // of the answer to one call
-	maxResumes    = 8        // times a stream is taken up again without anything having come
+	streamBytes   = 32 << 20              // of the answer to one call
+	maxResumes    = 8                     // times a stream is taken up again without anything having come
+	resumePause   = 20 * time.Millisecond // more before each time that a stream is taken up again, up to a second
 	afterAnswer   = 20 * time.Millisecond
+	bodyAtOnce    = 256 << 10 // room made for a body before any of it has come
 	drainMost     = 64 << 10
 	maxRetryPause = 30 * time.Second
 )
@@ -42,7 +44,7 @@ type endpoint struct {
 	header []egress.Field // of the configuration
 }
 
-func openHTTP(src config.Source, env backend.Env) (backend.Source, error) {
+func (b bounds) openHTTP(src config.Source, env backend.Env) (backend.Source, error) {
 	u, err := url.Parse(src.MCP)
 	if err != nil || u.Host == "" {
 		return nil, &gatehouse.Error{Code: "config.value", Pos: src.Pos, Msg: fmt.Sprintf("mcp: %q is no URL", src.MCP), Hint: "write it as https://host/path", Err: err}
@@ -68,7 +70,7 @@ func openHTTP(src config.Source, env backend.Env) (backend.Source, error) {
 	for _, n := range names {
 		e.header = append(e.header, egress.Field{Name: n, Value: src.Headers[n].Reveal()})
 	}
-	s := open(src, env)
+	s := b.source(src, env)
 	s.http = e
 	return s, nil
 }
@@ -92,6 +94,15 @@ func literal(u *url.URL) (string, bool) {
 type statusError struct {
 	status int
 	rpc    *wire.RPC
+}
+
+// unfit reports whether the status says that what was asked is not served there, or not in this way.
+func (e *statusError) unfit() bool {
+	switch e.status {
+	case 400, 404, 405, 406, 410, 415:
+		return true
+	}
+	return false
 }
 
 func (e *statusError) Error() string {
@@ -206,13 +217,12 @@ func (h *httpCarrier) status(ss *session, r *run, res *egress.Response) error {
 // events reads the answer to r from a stream, taking it up again when a legacy server lets go of it.
 func (h *httpCarrier) events(ctx context.Context, ss *session, r *run, res *egress.Response) error {
 	last, pause := "", time.Duration(0)
-	for empty := 0; ; empty++ {
+	for empty, times := 0, 0; ; empty, times = empty+1, times+1 {
 		er := wire.NewEventReader(res.Body, wire.EventLimits{Event: h.src.limits.Bytes, Stream: max(streamBytes, h.src.limits.Bytes), Comments: wire.DefaultEventLimits.Comments})
-		n, err := h.read(ss, r, er)
+		n, err := h.read(ctx, ss, r, er)
 		if r.done() {
-			stop := time.AfterFunc(afterAnswer, func() { _ = res.Body.Close() })
-			_, _ = io.CopyN(io.Discard, res.Body, drainMost)
-			stop.Stop()
+			discard(res)
+			_ = res.Body.Close()
 			return nil
 		}
 		_ = res.Body.Close()
@@ -236,7 +246,7 @@ func (h *httpCarrier) events(ctx context.Context, ss *session, r *run, res *egre
 			}
 			return err
 		}
-		if !sleep(ctx, pause) {
+		if !sleep(ctx, max(pause, min(time.Duration(times)*resumePause, time.Second))) {
 			return ctx.Err()
 		}
 		res, err = h.src.http.client.Do(ctx, &egress.Request{Method: "GET", Header: h.headers(ss, "GET", []egress.Field{{Name: "Last-Event-ID", Value: last}})})
@@ -251,7 +261,8 @@ func (h *httpCarrier) events(ctx context.Context, ss *session, r *run, res *egre
 }
 
 // read hands the events of one stream to the session until r is done or the stream ends, and counts the messages.
-func (h *httpCarrier) read(ss *session, r *run, er *wire.EventReader) (n int, err error) {
+func (h *httpCarrier) read(ctx context.Context, ss *session, r *run, er *wire.EventReader) (n int, err error) {
+	var p pace
 	for {
 		ev, err := er.Next()
 		if err != nil {
@@ -271,6 +282,9 @@ func (h *httpCarrier) read(ss *session, r *run, er *wire.EventReader) (n int, er
 		if r != nil && r.done() {
 			return n, nil
 		}
+		if !p.wait(ctx) {
+			return n, context.Cause(ctx)
+		}
 	}
 }
 
@@ -282,7 +296,7 @@ func (h *httpCarrier) body(res *egress.Response) ([]byte, error) {
 	if res.ContentLength > int64(most) {
 		return nil, tooLarge()
 	}
-	if n := res.ContentLength; n >= 0 {
+	if n := res.ContentLength; n >= 0 && n <= bodyAtOnce {
 		b := make([]byte, n)
 		_, err := io.ReadFull(res.Body, b)
 		if err == nil {
@@ -303,11 +317,24 @@ func (h *httpCarrier) send(ctx context.Context, ss *session, msg []byte) error {
 		return err
 	}
 	defer res.Body.Close()
-	_, _ = io.CopyN(io.Discard, res.Body, drainMost)
-	if res.Status >= 300 {
+	discard(res)
+	switch {
+	case res.Status == http.StatusUnauthorized, res.Status == http.StatusForbidden:
+		return h.status(ss, nil, res)
+	case res.Status >= 300:
 		return &statusError{status: res.Status}
 	}
 	return nil
+}
+
+// discard reads what is left of an answer that says nothing, so that its connection can be kept. It does not wait for it.
+func discard(res *egress.Response) {
+	if res.ContentLength == 0 {
+		return
+	}
+	stop := time.AfterFunc(afterAnswer, func() { _ = res.Body.Close() })
+	_, _ = io.CopyN(io.Discard, res.Body, drainMost)
+	stop.Stop()
 }
 
 func (h *httpCarrier) listen(ctx context.Context, ss *session) error {
@@ -326,7 +353,7 @@ func (h *httpCarrier) listen(ctx context.Context, ss *session) error {
 	case contentType(res) != "text/event-stream":
 		return errNoStream
 	}
-	_, err = h.read(ss, nil, wire.NewEventReader(res.Body, wire.EventLimits{Event: 1 << 20, Comments: wire.DefaultEventLimits.Comments}))
+	_, err = h.read(ctx, ss, nil, wire.NewEventReader(res.Body, wire.EventLimits{Event: 1 << 20, Comments: wire.DefaultEventLimits.Comments}))
 	if err == io.EOF {
 		return nil
 	}
@@ -340,7 +367,7 @@ func (h *httpCarrier) close(ss *session) {
 	if ss.modern || sid == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ss.ctx), controlTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ss.ctx), ss.src.b.control)
 	defer cancel()
 	if res, err := h.src.http.client.Do(ctx, &egress.Request{Method: "DELETE", Header: h.headers(ss, "DELETE", nil)}); err == nil {
 		_ = res.Body.Close()

@@ -92,7 +92,7 @@ func (ss *session) subscribe(ctx context.Context, uri string) error {
 	if already {
 		return nil
 	}
-	_, err := ss.request(ctx, "resources/subscribe", wire.Object{{Name: "uri", Value: wire.String(uri)}}.Bytes(), listTimeout)
+	_, err := ss.request(ctx, "resources/subscribe", wire.Object{{Name: "uri", Value: wire.String(uri)}}.Bytes(), ss.src.b.list)
 	if err != nil {
 		ss.mu.Lock()
 		delete(ss.uris, uri)
@@ -117,7 +117,7 @@ func (ss *session) align(ctx context.Context) {
 		_ = ss.subscribe(ctx, u)
 	}
 	for _, u := range gone {
-		_, _ = ss.request(ctx, "resources/unsubscribe", wire.Object{{Name: "uri", Value: wire.String(u)}}.Bytes(), listTimeout)
+		_, _ = ss.request(ctx, "resources/unsubscribe", wire.Object{{Name: "uri", Value: wire.String(u)}}.Bytes(), ss.src.b.list)
 	}
 }
 
@@ -155,7 +155,10 @@ func (s *source) hearOnce(ctx context.Context) error {
 	}
 	defer done()
 	if ss.modern {
-		return s.hearModern(ctx, ss)
+		for again := true; again && err == nil; {
+			again, err = s.hearModern(ctx, ss)
+		}
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
@@ -207,8 +210,8 @@ func (s *source) hear(ss *session) error {
 	}
 }
 
-// hearModern holds one subscriptions/listen open.
-func (s *source) hearModern(ctx context.Context, ss *session) error {
+// hearModern holds one subscriptions/listen open. again says that another should be opened at once, for other resources.
+func (s *source) hearModern(ctx context.Context, ss *session) (again bool, err error) {
 	uris := s.subs.uris()
 	want := []byte(`{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true`)
 	if len(uris) > 0 {
@@ -225,7 +228,7 @@ func (s *source) hearModern(ctx context.Context, ss *session) error {
 	params := wire.Object{{Name: "notifications", Value: want}, {Name: "_meta", Value: ss.meta(nil, gatehouse.Capabilities{}, "")}}.Bytes()
 	r := ss.newRun(ctx, "subscriptions/listen", 0)
 	if !s.goes(func() { ss.perform(r, params) }) {
-		return errClosed
+		return false, errClosed
 	}
 	defer r.fail(errClosed)
 	for {
@@ -237,22 +240,16 @@ func (s *source) hearModern(ctx context.Context, ss *session) error {
 				case <-ctx.Done():
 				case <-ss.ctx.Done():
 				}
-				return nil
+				return false, nil
 			}
 			_, err := r.result()
-			return err
+			return false, err
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		case <-s.subs.wake:
 			if !slices.Equal(uris, s.subs.uris()) {
-				return s.hearModernAgain(ctx, ss, r)
+				return true, nil
 			}
 		}
 	}
-}
-
-// hearModernAgain opens a listen for the new set of resources at once.
-func (s *source) hearModernAgain(ctx context.Context, ss *session, r *run) error {
-	r.fail(errClosed)
-	return s.hearModern(ctx, ss)
 }

@@ -150,6 +150,10 @@ func (s *source) resume(ctx context.Context, c *gatehouse.Call) (*gatehouse.Resu
 	if p == nil {
 		return nil, s.fault(codeParkedLost, "no longer runs the call that these answers belong to", "call again", nil)
 	}
+	if ctx.Err() != nil {
+		p.drop("the caller does not answer")
+		return nil, ctx.Err()
+	}
 	if err := s.acquire(ctx); err != nil {
 		p.drop("the caller is gone")
 		return nil, err
@@ -159,15 +163,22 @@ func (s *source) resume(ctx context.Context, c *gatehouse.Call) (*gatehouse.Resu
 	open := p.open
 	p.open = nil
 	for _, q := range open {
-		a := answers.Get(q.key)
-		if !wire.IsObject(a) {
+		if p.r.done() {
+			break // it did not wait for the answer
+		}
+		var msg []byte
+		if e := c.InputErrors[q.key]; e != nil {
+			msg = wire.AppendError(nil, q.id, wire.RPC{Code: e.Code, Message: e.Message, Data: e.Data})
+		} else if a := answers.Get(q.key); wire.IsObject(a) {
+			msg = wire.AppendResult(nil, q.id, a)
+		} else {
 			p.open = append(p.open, q)
 			continue
 		}
-		sctx, cancel := context.WithTimeout(ctx, openTimeout)
-		err := p.ss.car.send(sctx, p.ss, wire.AppendResult(nil, q.id, a))
+		sctx, cancel := context.WithTimeout(ctx, s.b.open)
+		err := p.ss.car.send(sctx, p.ss, msg)
 		cancel()
-		if err != nil {
+		if err != nil && !p.r.done() {
 			p.drop("the answer could not be delivered")
 			return nil, s.explain(ctx, err)
 		}

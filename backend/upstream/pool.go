@@ -73,7 +73,7 @@ func (p *pool) get(ctx context.Context, key, principal string, caps gatehouse.Ca
 }
 
 func (p *pool) fill(e *entry, key, principal string, caps gatehouse.Capabilities) {
-	ctx, cancel := context.WithTimeoutCause(p.src.life, openTimeout, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(p.src.life, p.src.b.open, errTimeout)
 	defer cancel()
 	ss, err := p.src.dial(ctx, key, principal, caps)
 	p.mu.Lock()
@@ -105,7 +105,7 @@ func (p *pool) evict() bool {
 	var key string
 	var old *entry
 	for k, e := range p.m {
-		if e.users == 0 && (old == nil || e.used.Before(old.used)) {
+		if !e.busy() && (old == nil || e.used.Before(old.used)) {
 			key, old = k, e
 		}
 	}
@@ -114,6 +114,9 @@ func (p *pool) evict() bool {
 	}
 	return old != nil
 }
+
+// busy reports whether a call uses the session, or waits on it for a person; p.mu is held.
+func (e *entry) busy() bool { return e.users > 0 || e.ss != nil && len(e.ss.flying()) > 0 }
 
 // forget takes a session out that turned out to be gone.
 func (p *pool) forget(ss *session) {
@@ -129,12 +132,13 @@ func (p *pool) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	p.src.again.sweep(now)
 	for k, e := range p.m {
 		if e.ss == nil {
 			continue
 		}
 		e.ss.expireHeld(now)
-		if !e.ss.alive() || e.users == 0 && now.Sub(e.used) > sessionIdle {
+		if !e.ss.alive() || !e.busy() && now.Sub(e.used) > p.src.b.idle {
 			p.drop(k, e)
 		}
 	}

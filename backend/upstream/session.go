@@ -3,9 +3,13 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse"
@@ -16,10 +20,14 @@ import (
 
 // Bounds of one session.
 const (
-	maxHeld   = 16 // questions that wait for a call they could belong to
-	holdFor   = 30 * time.Second
-	maxAsks   = 16 // questions of one call that wait to be parked
+	maxHeld   = 16     // questions that wait for a call they could belong to
+	maxOut    = 64     // messages that wait to be sent without anybody waiting for them
+	maxSend   = 4      // of them under way at once
+	maxNotes  = 10_000 // notifications of one call that are passed on
+	maxAsks   = 16     // questions of one call that wait to be parked
 	maxLevels = 8
+
+	maxQuestionSchema = 64 << 10
 )
 
 // carrier moves messages of one session.
@@ -54,6 +62,8 @@ type session struct {
 	sid   string     // Mcp-Session-Id
 	runs  []*run     // in flight, oldest first
 	held  []question
+	out   [][]byte        // to be sent
+	sends int             // goroutines that send
 	level string          // asked for by logging/setLevel
 	uris  map[string]bool // subscribed
 
@@ -75,10 +85,11 @@ type run struct {
 	err     error
 	limit   time.Duration // between signs of life
 	longest time.Duration // in all
-	onNote  func(wire.Message) bool
+	notes   atomic.Int32  // notifications passed on
 
 	mu     sync.Mutex // guards what follows
 	call   *gatehouse.Call
+	at     float64 // progress so far
 	parked bool
 	began  time.Time
 	timer  *time.Timer
@@ -115,7 +126,7 @@ func (ss *session) die(err error) {
 func (ss *session) newRun(parent context.Context, method string, limit time.Duration) *run {
 	r := &run{id: ss.src.ids.Add(1), method: method, asks: make(chan question, maxAsks), fin: make(chan struct{}), limit: limit}
 	r.longest = max(ss.src.env.Limits.CallTimeout, limit)
-	r.began = time.Now()
+	r.began, r.at = time.Now(), math.Inf(-1)
 	r.ctx, r.cancel = context.WithCancelCause(parent)
 	if limit > 0 {
 		r.timer = time.AfterFunc(min(limit, r.longest), func() { r.fail(errTimeout) })
@@ -159,6 +170,22 @@ func (r *run) touch() {
 	if left := r.longest - time.Since(r.began); left > 0 && r.timer.Stop() {
 		r.timer.Reset(min(r.limit, left))
 	}
+}
+
+// advance takes a report of progress, which is a sign of life. It is false for one that does not rise (MCP, progress):
+// such a report is neither.
+func (r *run) advance(progress []byte) bool {
+	v, err := strconv.ParseFloat(string(progress), 64)
+	r.mu.Lock()
+	rises := err == nil && v > r.at
+	if rises {
+		r.at = v
+	}
+	r.mu.Unlock()
+	if rises {
+		r.touch()
+	}
+	return rises
 }
 
 func (r *run) park(on bool) {
@@ -220,6 +247,7 @@ func (ss *session) perform(r *run, params []byte) {
 	if err == nil {
 		err = errBroken
 	}
+	ours := r.ctx.Err() != nil // we ended it, not the upstream
 	if !r.done() {
 		if cause := context.Cause(r.ctx); cause != nil {
 			err = cause
@@ -232,7 +260,7 @@ func (ss *session) perform(r *run, params []byte) {
 	}
 	r.mu.Unlock()
 	ss.remove(r)
-	if r.err != nil && ss.alive() && (r.ctx.Err() != nil) {
+	if r.err != nil && ss.alive() && ours {
 		ss.cancelled(r)
 	}
 	r.cancel(nil)
@@ -250,13 +278,36 @@ func (ss *session) cancelled(r *run) {
 	ss.later(wire.AppendNotification(nil, "notifications/cancelled", params))
 }
 
-// later sends a message without anybody waiting for it.
+// later sends a message without anybody waiting for it. What an upstream that asks without end makes us say is bounded:
+// the rest is left unsaid.
 func (ss *session) later(msg []byte) {
-	ss.src.goes(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ss.ctx), controlTimeout)
-		defer cancel()
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if len(ss.out) >= maxOut {
+		return
+	}
+	ss.out = append(ss.out, msg)
+	if ss.sends < maxSend && ss.src.goes(ss.sendOut) {
+		ss.sends++
+	}
+}
+
+// sendOut sends what waits until nothing does or the session has ended.
+func (ss *session) sendOut() {
+	for {
+		ss.mu.Lock()
+		if len(ss.out) == 0 || !ss.alive() {
+			ss.sends--
+			ss.mu.Unlock()
+			return
+		}
+		msg := ss.out[0]
+		ss.out = ss.out[1:]
+		ss.mu.Unlock()
+		ctx, cancel := context.WithTimeout(ss.ctx, ss.src.b.control)
 		_ = ss.car.send(ctx, ss, msg)
-	})
+		cancel()
+	}
 }
 
 // request makes a request of our own and waits for its result.
@@ -314,9 +365,17 @@ func (ss *session) handle(m wire.Message, from *run) error {
 		ss.refuse(m.ID, gatehouse.CodeMethodNotFound, "the client cannot be asked for "+m.Method)
 		return nil
 	}
+	if err := guardQuestion(m.Method, m.Params); err != nil {
+		ss.refuse(m.ID, gatehouse.CodeInvalidParams, err.Error())
+		return nil
+	}
 	q := question{id: bytes.Clone(m.ID), method: m.Method, params: bytes.Clone(m.Params), at: time.Now()}
 	if from == nil {
-		from = ss.oldest()
+		var whose bool
+		if from, whose = ss.oldest(); !whose {
+			ss.refuse(m.ID, gatehouse.CodeInternal, "calls of several callers are running, and nothing says whose question this is")
+			return nil
+		}
 	}
 	if from == nil {
 		ss.hold(q)
@@ -332,20 +391,28 @@ func (ss *session) flying() []*run {
 	return slices.Clone(ss.runs)
 }
 
-// oldest is the oldest call in flight that is not parked.
-func (ss *session) oldest() *run {
+// oldest is the oldest call in flight that is not parked, nil when there is none. It is false when the calls in flight are
+// not all of one principal: what the upstream says outside of a call could then reach the wrong one.
+func (ss *session) oldest() (old *run, ok bool) {
+	var whose string
 	for _, r := range ss.flying() {
-		if r.caller() != nil && !r.done() {
-			return r
+		c := r.caller()
+		if c == nil || r.done() {
+			continue
+		}
+		if old == nil {
+			old, whose = r, principalOf(c)
+		} else if principalOf(c) != whose {
+			return nil, false
 		}
 	}
-	return nil
+	return old, true
 }
 
-// hold keeps q for the next call; it is refused when there is none in time.
+// hold keeps q for the next call; it is refused when there is none in time, or when that could be anybody's.
 func (ss *session) hold(q question) {
 	ss.mu.Lock()
-	full := len(ss.held) >= maxHeld
+	full := len(ss.held) >= maxHeld || ss.src.cfg.Sessions == "shared"
 	if !full {
 		ss.held = append(ss.held, q)
 	}
@@ -360,7 +427,7 @@ func (ss *session) expireHeld(now time.Time) {
 	ss.mu.Lock()
 	var old []question
 	ss.held = slices.DeleteFunc(ss.held, func(q question) bool {
-		if now.Sub(q.at) < holdFor {
+		if now.Sub(q.at) < ss.src.b.hold {
 			return false
 		}
 		old = append(old, q)
@@ -412,9 +479,6 @@ func (ss *session) mayAsk(method string, params []byte) bool {
 
 // note takes a notification.
 func (ss *session) note(m wire.Message, from *run) {
-	if from != nil && from.onNote != nil && from.onNote(m) {
-		return
-	}
 	o, _ := wire.ParseObject(m.Params)
 	switch m.Method {
 	case "notifications/progress":
@@ -430,20 +494,25 @@ func (ss *session) note(m wire.Message, from *run) {
 		if r == nil || r.token == "" || r.token != token {
 			return
 		}
-		r.touch()
-		if c := r.caller(); c != nil && c.ProgressToken != nil {
+		if !r.advance(o.Get("progress")) {
+			return
+		}
+		if c := r.caller(); c != nil && c.ProgressToken != nil && r.notes.Add(1) <= maxNotes {
 			_ = c.Peer.Notify(r.ctx, m.Method, o.Set("progressToken", c.ProgressToken).Bytes())
 		}
 	case "notifications/message":
-		r := from
+		r, whose := from, true
 		if r == nil {
-			r = ss.oldest()
+			r, whose = ss.oldest()
+		}
+		if !whose {
+			return
 		}
 		if r == nil {
 			ss.src.env.Emit(backend.Event{Kind: backend.Message, Principal: ss.principal, Method: m.Method, Params: bytes.Clone(m.Params)})
 			return
 		}
-		if c := r.caller(); c != nil && wantsLevel(c, o) {
+		if c := r.caller(); c != nil && wantsLevel(c, o) && r.notes.Add(1) <= maxNotes {
 			_ = c.Peer.Notify(r.ctx, m.Method, m.Params)
 		}
 	case "notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed":
@@ -457,6 +526,25 @@ func (ss *session) note(m wire.Message, from *run) {
 	case "notifications/elicitation/complete":
 		ss.src.env.Emit(backend.Event{Kind: backend.Message, Principal: ss.principal, Method: m.Method, Params: bytes.Clone(m.Params)})
 	}
+}
+
+// guardQuestion judges what an upstream wants to ask before anybody reads it.
+func guardQuestion(method string, params []byte) error {
+	if method != "elicitation/create" {
+		return nil
+	}
+	o, _ := wire.ParseObject(params)
+	sch := o.Get("requestedSchema")
+	if sch == nil {
+		return nil
+	}
+	if len(sch) > maxQuestionSchema {
+		return errors.New("the schema of the question is over " + strconv.Itoa(maxQuestionSchema) + " bytes")
+	}
+	if err := guardSchema(sch); err != nil {
+		return fmt.Errorf("the schema of the question: %w", err)
+	}
+	return nil
 }
 
 var listEvents = map[string]backend.EventKind{

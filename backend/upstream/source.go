@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,28 +20,45 @@ import (
 )
 
 // HTTP opens sources with a URL: MCP over streamable HTTP of both eras, and HTTP+SSE of 2024-11-05.
-var HTTP = backend.Kind{Key: "mcp", Open: openHTTP}
+var HTTP = backend.Kind{Key: "mcp", Open: defaults.openHTTP}
 
 // Command opens sources with a command line: MCP over standard input and output.
-var Command = backend.Kind{Key: "command", Open: openCommand}
+var Command = backend.Kind{Key: "command", Open: defaults.openCommand}
 
 // Bounds that have no setting.
 const (
 	defaultConcurrency = 128
 	defaultGrace       = 10 * time.Minute
-	queueFactor        = 4                // calls that wait for each one that runs
-	maxHTTPSessions    = 256              // of one source
-	maxProcesses       = 16               // of one source
-	sessionIdle        = 10 * time.Minute // an unused session or process ends
-	openTimeout        = 30 * time.Second // to open a session
-	controlTimeout     = 2 * time.Second  // for a cancellation, an answer, a farewell
-	probeTimeout       = 5 * time.Second  // for server/discover on standard input and output
-	listTimeout        = 30 * time.Second // for one page of a list
-	maxState           = 8 << 10          // bytes of an upstream's requestState
+	queueFactor        = 4       // calls that wait for each one that runs
+	maxState           = 8 << 10 // bytes of an upstream's requestState
 )
+
+// bounds are the times and numbers of a source that have no setting either, but that tests make smaller.
+type bounds struct {
+	sessions  int           // of one source over HTTP
+	processes int           // of one source
+	idle      time.Duration // after which an unused session or process ends
+	open      time.Duration // to open a session
+	control   time.Duration // for a cancellation, an answer, a farewell
+	probe     time.Duration // for server/discover on standard input and output
+	list      time.Duration // for one page of a list
+	write     time.Duration // of a message to a process
+	stage     time.Duration // each of: input closed, SIGTERM, SIGKILL
+	restart   time.Duration // most that a call waits for a process that ended too often to be started again
+	tick      time.Duration // of the janitor
+	settle    time.Duration // between two fetches that list_changed causes
+	hold      time.Duration // of a question that belongs to no call
+}
+
+var defaults = bounds{
+	sessions: 256, processes: 16, idle: 10 * time.Minute, open: 30 * time.Second, control: 2 * time.Second,
+	probe: 5 * time.Second, list: 30 * time.Second, write: 10 * time.Second, stage: 2 * time.Second,
+	restart: 2 * time.Second, tick: time.Second, settle: 200 * time.Millisecond, hold: 30 * time.Second,
+}
 
 // source is one upstream server.
 type source struct {
+	b      bounds
 	cfg    config.Source
 	env    backend.Env
 	limits wire.Limits
@@ -56,6 +74,7 @@ type source struct {
 	queued atomic.Int64
 	brk    breaker
 	pool   pool
+	again  restarts
 	parks  parks
 	cat    catalogs
 	subs   subscriptions
@@ -69,7 +88,7 @@ type source struct {
 	closed  bool // nothing new at all
 }
 
-func open(src config.Source, env backend.Env) *source {
+func (b bounds) source(src config.Source, env backend.Env) *source {
 	if src.Concurrency <= 0 {
 		src.Concurrency = defaultConcurrency
 	}
@@ -79,7 +98,7 @@ func open(src config.Source, env backend.Env) *source {
 	if src.Timeout <= 0 {
 		src.Timeout = env.Limits.CallTimeout
 	}
-	s := &source{cfg: src, env: env, slots: make(chan struct{}, src.Concurrency), state: "connecting", since: env.Now()}
+	s := &source{b: b, cfg: src, env: env, slots: make(chan struct{}, src.Concurrency), state: "connecting", since: env.Now()}
 	s.limits = wire.ResultLimits
 	if env.Limits.ResultBytes > 0 {
 		s.limits.Bytes = env.Limits.ResultBytes
@@ -90,9 +109,9 @@ func open(src config.Source, env backend.Env) *source {
 	s.log = env.Log.With(slog.String("server", env.Server), slog.String("source", env.Label))
 	s.life, s.end = context.WithCancel(context.Background())
 	s.brk.now, s.pool.src, s.parks.src = env.Now, s, s
-	s.pool.max, s.pool.m = maxHTTPSessions, map[string]*entry{}
+	s.pool.max, s.pool.m = b.sessions, map[string]*entry{}
 	if len(src.Command) > 0 {
-		s.pool.max = maxProcesses
+		s.pool.max = b.processes
 	}
 	s.parks.m = map[string]*park{}
 	s.cat.m = map[string]*cached{}
@@ -126,7 +145,7 @@ func (s *source) goes(f func()) bool {
 
 // janitor ends what has been idle or has waited too long, and renews catalogues.
 func (s *source) janitor() {
-	t := time.NewTicker(time.Second)
+	t := time.NewTicker(s.b.tick)
 	defer t.Stop()
 	for {
 		select {
@@ -206,6 +225,16 @@ func (s *source) RootsChanged(ctx context.Context, p *gatehouse.Principal) {
 	}
 }
 
+// quarantined is why no call may go to the source, nil when one may.
+func (s *source) quarantined() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateQuarantined {
+		return s.err
+	}
+	return nil
+}
+
 // acquire takes a slot for one call, waiting in a bounded queue.
 func (s *source) acquire(ctx context.Context) error {
 	s.mu.Lock()
@@ -234,11 +263,16 @@ func (s *source) acquire(ctx context.Context) error {
 	case <-s.life.Done():
 		return s.fault(codeUnavailable, "is closed", "the configuration has changed; try again", nil)
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return s.fault(codeBusy, "had no room for the call in time", "try again later, or raise concurrency of this source", nil)
+		}
 		return ctx.Err()
 	}
 }
 
 func (s *source) release() { <-s.slots }
+
+const stateQuarantined = "quarantined"
 
 // Codes of the errors of this package.
 const (
@@ -280,7 +314,7 @@ func (s *source) explain(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil && context.Cause(ctx) == ctx.Err():
+	case ctx.Err() != nil && context.Cause(ctx) == ctx.Err() && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return ctx.Err()
 	case errors.As(err, &re):
 		return err
@@ -292,6 +326,8 @@ func (s *source) explain(ctx context.Context, err error) error {
 		switch ge.Code {
 		case "egress.timeout":
 			return s.fault(codeTimeout, "did not answer in time", "see whether it runs; then try again", err)
+		case "egress.broken", "egress.response_truncated":
+			return s.fault(codeUnavailable, "broke off the exchange", ge.Hint, err)
 		case "egress.response_head", "egress.response_head_size", "egress.response_framing", "egress.response_encoding":
 			return s.protocol("sent an answer that is not acceptable", err)
 		}
@@ -299,6 +335,13 @@ func (s *source) explain(ctx context.Context, err error) error {
 			return err
 		}
 		return s.fault(codeUnavailable, "cannot be reached", ge.Hint, err)
+	}
+	var se *statusError
+	if errors.As(err, &se) {
+		if se.status == http.StatusTooManyRequests {
+			return s.fault(codeBusy, "wants fewer calls (HTTP status 429)", "try again later, or lower concurrency of this source", err)
+		}
+		return s.fault(codeUnavailable, fmt.Sprintf("answered with HTTP status %d", se.status), "look at its log; then try again", err)
 	}
 	return s.fault(codeUnavailable, "broke off the exchange", "see whether it runs; then try again", err)
 }

@@ -16,26 +16,30 @@ type sseCarrier struct {
 	h    *httpCarrier
 	body io.Closer
 	path string // to post to
-	done chan struct{}
 }
 
 // connectSSE opens the stream and waits for the place to post to, which must be of the same origin.
 func (s *source) connectSSE(ctx context.Context, ss *session) error {
-	c := &sseCarrier{h: &httpCarrier{s}, done: make(chan struct{})}
+	c := &sseCarrier{h: &httpCarrier{s}}
 	ss.car = c
-	res, err := s.http.client.Do(ss.ctx, &egress.Request{Method: "GET", Header: c.h.headers(ss, "GET", nil)})
-	if err != nil {
-		close(c.done)
-		return err
-	}
-	c.body = res.Body
-	stop := context.AfterFunc(ctx, func() { _ = res.Body.Close() })
+	hctx, cancel := context.WithCancel(ss.ctx)
+	stop := context.AfterFunc(ctx, cancel) // until the place to post to is known
+	res, err := s.http.client.Do(hctx, &egress.Request{Method: "GET", Header: c.h.headers(ss, "GET", nil)})
 	fail := func(err error) error {
 		stop()
-		_ = res.Body.Close()
-		close(c.done)
+		cancel()
+		if res != nil {
+			_ = res.Body.Close()
+		}
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return err
 	}
+	if err != nil {
+		return fail(err)
+	}
+	c.body = res.Body
 	if res.Status != 200 || contentType(res) != "text/event-stream" {
 		return fail(s.protocol("speaks neither streamable HTTP nor HTTP+SSE", &statusError{status: res.Status}))
 	}
@@ -53,8 +57,8 @@ func (s *source) connectSSE(ctx context.Context, ss *session) error {
 		return fail(ctx.Err())
 	}
 	if !s.goes(func() {
-		defer close(c.done)
-		_, err := c.h.read(ss, nil, er)
+		defer cancel()
+		_, err := c.h.read(hctx, ss, nil, er)
 		_ = res.Body.Close()
 		if err == nil || err == io.EOF {
 			err = errBroken
@@ -95,7 +99,7 @@ func (c *sseCarrier) send(ctx context.Context, ss *session, msg []byte) error {
 		return err
 	}
 	defer func() { _ = res.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, res.Body, drainMost)
+	discard(res)
 	switch {
 	case res.Status == 404:
 		return errGone
