@@ -56,7 +56,15 @@ func syntaxError(err error) *Error {
 
 // bound checks depth, members, number length and U+0000 in one pass. It makes no judgement on syntax.
 func bound(b []byte, l Limits) error {
-	depth, members := 0, 0
+	members := 0
+	var room [64]bool
+	arrays := room[:0] // of the containers that are open, which are arrays
+	over := func(i int) error {
+		if members++; l.Members > 0 && members > l.Members {
+			return &Error{"wire.members", i, fmt.Sprintf("more than %d members", l.Members), true}
+		}
+		return nil
+	}
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; c {
 		case '"':
@@ -69,22 +77,21 @@ func bound(b []byte, l Limits) error {
 				}
 			}
 		case '{', '[':
-			if depth++; l.Depth > 0 && depth > l.Depth {
+			if arrays = append(arrays, c == '['); l.Depth > 0 && len(arrays) > l.Depth {
 				return &Error{"wire.depth", i, fmt.Sprintf("nested deeper than %d", l.Depth), true}
 			}
+			if next := skipSpace(b, i+1); c == '[' && next < len(b) && b[next] != ']' {
+				if err := over(i); err != nil {
+					return err
+				}
+			}
 		case '}', ']':
-			depth--
-		case ',', ':':
-			// Every member has a colon and every further element a comma: members of an object are counted once by
-			// their colon and elements by their comma, so an object counts at most double. The bound is a guard, not a count.
-			if c == ':' {
-				members++
-			}
-			if c == ',' {
-				members++
-			}
-			if l.Members > 0 && members > 2*l.Members {
-				return &Error{"wire.members", i, fmt.Sprintf("more than %d members", l.Members), true}
+			arrays = arrays[:max(len(arrays)-1, 0)]
+		case ':', ',': // a member of an object has a colon; each element of an array but the first a comma
+			if c == ':' || len(arrays) > 0 && arrays[len(arrays)-1] {
+				if err := over(i); err != nil {
+					return err
+				}
 			}
 		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 			start := i

@@ -184,3 +184,21 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// TestMembersAreCountedOnce: the bound is on members and elements, in objects and arrays alike.
+func TestMembersAreCountedOnce(t *testing.T) {
+	for doc, n := range map[string]int{
+		`{}`: 0, `[]`: 0, `[ ]`: 0, `[[],{}]`: 2, `{"a":1,"b":2,"c":3}`: 3, `[1,2,3]`: 3, `{"a":[1,2],"b":{"c":",:["}}`: 5, `[{"a":1},{"b":2}]`: 4,
+	} {
+		if err := Verify([]byte(doc), Limits{Members: n}); err != nil && n > 0 {
+			t.Errorf("Verify(%s) within %d members: %v", doc, n, err)
+		}
+		if n < 2 {
+			continue
+		}
+		var we *Error
+		if err := Verify([]byte(doc), Limits{Members: n - 1}); !errors.As(err, &we) || we.Code != "wire.members" {
+			t.Errorf("Verify(%s) within %d members = %v, want wire.members", doc, n-1, err)
+		}
+	}
+}
