@@ -16,6 +16,8 @@ type fixed struct {
 	cat *backend.Catalog
 }
 
+func (f *fixed) Status() backend.Status { return backend.Status{Err: f.cat.Err} }
+
 func (f *fixed) Catalog(context.Context, gatehouse.Capabilities) *backend.Catalog { return f.cat }
 
 func server(t *testing.T, pageSize int, cats map[string]*backend.Catalog, prefixes ...string) *Server {

@@ -3,7 +3,6 @@ package upstream
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -26,8 +25,6 @@ const (
 	maxNotes  = 10_000 // notifications of one call that are passed on
 	maxAsks   = 16     // questions of one call that wait to be parked
 	maxLevels = 8
-
-	maxQuestionSchema = 64 << 10
 )
 
 // carrier moves messages of one session.
@@ -538,10 +535,7 @@ func guardQuestion(method string, params []byte) error {
 	if sch == nil {
 		return nil
 	}
-	if len(sch) > maxQuestionSchema {
-		return errors.New("the schema of the question is over " + strconv.Itoa(maxQuestionSchema) + " bytes")
-	}
-	if err := guardSchema(sch); err != nil {
+	if err := wire.GuardSchema(sch, wire.DefaultSchemaLimits); err != nil {
 		return fmt.Errorf("the schema of the question: %w", err)
 	}
 	return nil
