@@ -171,8 +171,11 @@ func ParamHeader(args []byte, p gatehouse.HeaderParam) (value string, present bo
 	return strconv.FormatInt(n, 10), true, nil
 }
 
-// safeInteger reads a number that has an integer value, however it is written ("42.0" is 42).
+// safeInteger reads a JSON number that has an integer value, however it is written ("42.0" is 42).
 func safeInteger(s string) (int64, bool) {
+	if !isNumber(s) {
+		return 0, false
+	}
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return n, n <= maxSafe && n >= -maxSafe
 	}
@@ -188,6 +191,35 @@ func safeInteger(s string) (int64, bool) {
 		return 0, false
 	}
 	return r.Num().Int64(), true
+}
+
+// isNumber reports whether s is written as a number of JSON (RFC 8259, section 6).
+func isNumber(s string) bool {
+	digits := func() bool {
+		n := len(s)
+		s = strings.TrimLeft(s, "0123456789")
+		return len(s) < n
+	}
+	s = strings.TrimPrefix(s, "-")
+	zero := strings.HasPrefix(s, "0")
+	n := len(s)
+	if !digits() || zero && n-len(s) > 1 {
+		return false
+	}
+	if strings.HasPrefix(s, ".") {
+		if s = s[1:]; !digits() {
+			return false
+		}
+	}
+	if s != "" && (s[0] == 'e' || s[0] == 'E') {
+		if s = s[1:]; s != "" && (s[0] == '+' || s[0] == '-') {
+			s = s[1:]
+		}
+		if !digits() {
+			return false
+		}
+	}
+	return s == ""
 }
 
 // CheckParams compares the Mcp-Param-* headers of a request with its arguments. The error is an *Error wire.header.

@@ -143,6 +143,7 @@ type rig struct {
 	mu       sync.Mutex
 	at       time.Time
 	refused  sync.Map // code → true
+	addr     string   // of the listener, where there is one
 }
 
 func (r *rig) now() time.Time {

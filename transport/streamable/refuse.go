@@ -33,6 +33,9 @@ func (h *Handler) fail(w http.ResponseWriter, f *fault) {
 	body := wire.Object{{Name: "error", Value: o.Bytes()}}.Bytes()
 	hd := w.Header()
 	hd["Content-Type"], hd["Cache-Control"], hd["X-Content-Type-Options"] = jsonType, noStore, noSniff
+	if f.status == http.StatusRequestEntityTooLarge { // nobody reads the rest
+		hd["Connection"] = connClose
+	}
 	hd.Set("Content-Length", itoa(len(body)))
 	w.WriteHeader(f.status)
 	_, _ = w.Write(body)
@@ -152,7 +155,11 @@ var single = []string{
 }
 
 func refuseHeaders(r *http.Request) *fault {
-	if len(r.Header) > maxHeaders {
+	fields := 0
+	for _, values := range r.Header {
+		fields += len(values)
+	}
+	if fields > maxHeaders {
 		return &fault{http.StatusRequestHeaderFieldsTooLarge, "http.headers", "more than 100 header fields", ""}
 	}
 	for _, name := range single {

@@ -33,9 +33,11 @@ func NewServer(h *Handler, ln net.Listener, tlsConfig *tls.Config) *Server {
 		IdleTimeout:       l.IdleTimeout,
 		MaxHeaderBytes:    32<<10 - 4096, // net/http adds 4096 bytes of its own
 		TLSConfig:         tlsConfig,
-		Protocols:         protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
-		ErrorLog:          slog.NewLogLogger(h.c.Log.Handler(), slog.LevelDebug),
+		// OPTIONS * passes the same checks as everything else.
+		DisableGeneralOptionsHandler: true,
+		Protocols:                    protocols,
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100},
+		ErrorLog:                     slog.NewLogLogger(h.c.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if t, ok := c.(*tls.Conn); ok {
 				c = t.NetConn()
@@ -135,6 +137,14 @@ func (c *countedConn) release() {
 		}
 		c.l.mu.Unlock()
 	}
+}
+
+// CloseWrite lets net/http send its last answer to a peer that has more to say, before it resets the connection.
+func (c *countedConn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
 }
 
 func (c *countedConn) Close() error {

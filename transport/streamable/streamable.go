@@ -84,6 +84,9 @@ func parsePath(path string) (server string, e endpoint) {
 
 // ServeHTTP judges the request line and the headers, then who is calling, and only then reads the body.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if len(r.TransferEncoding) > 0 { // a length sent besides is dropped unseen, and another reader parts the connection there (RFC 9112, 6.1)
+		w.Header()["Connection"] = connClose
+	}
 	a := h.now.Load()
 	if f := a.refuseHost(r); f != nil {
 		h.fail(w, f)
@@ -91,6 +94,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if f := a.refuseOrigin(r); f != nil {
 		h.fail(w, f)
+		return
+	}
+	if r.URL.Host != "" { // the Host header was dropped for it, so nobody has judged that
+		h.fail(w, &fault{http.StatusBadRequest, "http.target", "the request line names a whole URL, as for a proxy", "send the path alone"})
 		return
 	}
 	if r.URL.Path == "/healthz" {
@@ -102,7 +109,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.ServeHTTP(w, r)
 		return
 	}
-	server, e := parsePath(r.URL.Path)
+	server, e := parsePath(r.URL.EscapedPath()) // names need no escapes: a path that has some is one that others read otherwise
 	legacySSE, ok := false, false
 	if e != none {
 		legacySSE, ok = h.c.Gateway.HasServer(server)
@@ -131,7 +138,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	admitted(r.Context())
 	if h.drained.Load() {
-		w.Header().Set("Connection", "close")
+		w.Header()["Connection"] = connClose
 	}
 	h.calls.Add(1)
 	defer h.calls.Done()
@@ -224,7 +231,8 @@ func (x *request) deadline(d time.Duration) {
 }
 
 var (
-	jsonType = []string{"application/json"}
-	noStore  = []string{"no-store"}
-	noSniff  = []string{"nosniff"}
+	jsonType  = []string{"application/json"}
+	connClose = []string{"close"}
+	noStore   = []string{"no-store"}
+	noSniff   = []string{"nosniff"}
 )
