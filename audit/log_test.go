@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatehouse"
@@ -151,6 +152,94 @@ func TestFailedSyncStopsCalls(t *testing.T) {
 		}
 	}
 	_ = l.Close()
+}
+
+// TestNoteIsWritten: a record that nobody waits for is written soon, without another to push it.
+func TestNoteIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		l, err := Open(dir, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for want := 1; want <= 4; want += 2 { // the second round needs the timer armed again
+			for range 2 {
+				if err := l.Note(&Record{Kind: "note"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := records(t, dir); len(got) != want-1 {
+				t.Errorf("%d records at once, want %d", len(got), want-1)
+			}
+			time.Sleep(noteDelay)
+			synctest.Wait()
+			if got := records(t, dir); len(got) != want+1 {
+				t.Errorf("%d records after %s, want %d", len(got), noteDelay, want+1)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// slow is a file whose sync takes as long as the test wants.
+type slow struct {
+	file
+	let chan error
+}
+
+func (s slow) Sync() error { return <-s.let }
+
+// TestSlowDisk: who comes during a sync shares the next one, what waits is bounded, and a fault reaches all who wait.
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		let := make(chan error)
+		l, err := Open(t.TempDir(), Options{create: func(p string) (file, error) {
+			f, err := create(p)
+			return slow{f, let}, err
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan error, 10)
+		begin := func(n int) {
+			for range n {
+				go func() { _, err := l.Begin(t.Context(), call("t"), Decision{}); got <- err }()
+				synctest.Wait()
+			}
+		}
+		begin(4) // one leads, three wait for it
+		for i, want := range []int{1, 4} {
+			let <- nil
+			synctest.Wait()
+			if len(got) != want {
+				t.Fatalf("after sync %d %d calls are recorded, want %d", i+1, len(got), want)
+			}
+		}
+		begin(3)
+		for range maxBatch - 2 {
+			if err := l.Note(&Record{Kind: "note"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		err = l.Note(&Record{Kind: "note"})
+		if e, ok := errors.AsType[*gatehouse.Error](err); !ok || e.Code != "audit.unavailable" || time.Since(began) != patience {
+			t.Errorf("a full queue answers %v after %s, want audit.unavailable after %s", err, time.Since(began), patience)
+		}
+		let <- errors.New("no space left on device")
+		synctest.Wait()
+		for i := range len(got) {
+			if err := <-got; (err == nil) != (i < 4) {
+				t.Errorf("call %d: %v", i+1, err)
+			}
+		}
+		if err := l.Note(&Record{Kind: "note"}); err == nil {
+			t.Error("a failed log takes records")
+		}
+		_ = l.Close()
+	})
 }
 
 func TestRecordHasAllFields(t *testing.T) {
