@@ -8,8 +8,8 @@ import (
 	"gatehouse"
 )
 
-// Config is the whole file. Comments of fields are the operator's documentation: docs/reference/configuration.md and the
-// JSON Schema are generated from them.
+// Config is the whole file. Comments of fields are the operator's documentation: docs/reference/config.md and the JSON Schema
+// are generated from them.
 type Config struct {
 	// Address to listen on. Anything but loopback requires a way to sign in. Default 127.0.0.1:8080.
 	Listen string `yaml:"listen"`
@@ -46,7 +46,7 @@ type TLS struct {
 	// PEM file with the private key.
 	Key string `yaml:"key"`
 	// Least version of TLS: 1.2 or 1.3. Default 1.2.
-	Min string `yaml:"min"`
+	Min string `yaml:"min" enum:"1.2,1.3"`
 }
 
 // Auth is the section auth.
@@ -155,7 +155,7 @@ type Source struct {
 	// Put before the names of its tools and prompts.
 	Prefix string `yaml:"prefix"`
 	// Protocol era the upstream speaks: auto, legacy, modern or sse (2024-11-05 HTTP+SSE). Default auto.
-	Era string `yaml:"era"`
+	Era string `yaml:"era" enum:"auto,legacy,modern,sse"`
 	// Headers to send to an HTTP upstream.
 	Headers map[string]gatehouse.Secret `yaml:"headers"`
 	// Environment variables to give a command, besides PATH, HOME, LANG, TMPDIR, TZ and USER.
@@ -163,7 +163,7 @@ type Source struct {
 	// Working folder of a command. Default: the configuration file's.
 	Dir string `yaml:"dir"`
 	// Whose calls share an upstream session or process: principal (each caller has its own) or shared. Default principal.
-	Sessions string `yaml:"sessions"`
+	Sessions string `yaml:"sessions" enum:"principal,shared"`
 	// Longest time one call may take at this source. Default limits.callTimeout.
 	Timeout time.Duration `yaml:"timeout"`
 	// Calls at once; more wait. Default 128.

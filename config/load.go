@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -37,11 +38,11 @@ func readFile(path string) ([]byte, error) {
 		return nil, &gatehouse.Error{Code: "config.file", Pos: gatehouse.Pos{File: path}, Msg: "cannot be read: " + reason(err), Hint: "name an existing file with --config"}
 	}
 	if !st.Mode().IsRegular() || st.Size() > maxFile {
-		return nil, &gatehouse.Error{Code: "config.file", Pos: gatehouse.Pos{File: path}, Msg: "is no regular file of at most 1 MiB"}
+		return nil, &gatehouse.Error{Code: "config.file", Pos: gatehouse.Pos{File: path}, Msg: "is no regular file of at most 1 MiB", Hint: "name the configuration file itself"}
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &gatehouse.Error{Code: "config.file", Pos: gatehouse.Pos{File: path}, Msg: "cannot be read: " + reason(err)}
+		return nil, &gatehouse.Error{Code: "config.file", Pos: gatehouse.Pos{File: path}, Msg: "cannot be read: " + reason(err), Hint: "check its permissions"}
 	}
 	return b, nil
 }
@@ -56,36 +57,30 @@ func reason(err error) string {
 }
 
 func parse(path, listen string, b []byte) (*Config, error) {
-	d := &decoder{file: path, dir: filepath.Dir(path), lines: strings.Split(string(b), "\n")}
-	c := defaults()
+	d := &decoder{file: path, dir: filepath.Dir(path)}
+	c := Default()
 	c.File, c.Files = path, []string{path}
-	var doc yaml.Node
-	dec := yaml.NewDecoder(strings.NewReader(string(b)))
-	if err := dec.Decode(&doc); err != nil {
-		if strings.TrimSpace(string(b)) == "" || err.Error() == "EOF" {
-			d.fault(nil, "config.empty", "the file is empty", "start from examples/quickstart/gatehouse.yaml")
-		} else {
-			d.syntax(err)
-		}
+	root := d.document(b)
+	if root == nil {
 		return nil, d.err()
 	}
-	var second yaml.Node
-	if err := dec.Decode(&second); err == nil {
-		d.fault(&second, "config.documents", "the file holds several YAML documents", "keep one; remove the line ---")
+	d.value(root, reflect.ValueOf(c).Elem(), "")
+	if root.Kind != yaml.MappingNode {
+		return nil, d.err()
 	}
-	d.value(doc.Content[0], reflect.ValueOf(c).Elem(), "")
 	c.Files = append(c.Files, d.files...)
 	if listen != "" {
 		c.Listen = listen
 	}
-	d.validate(c, doc.Content[0])
+	d.validate(c, root)
 	if err := d.err(); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func defaults() *Config {
+// Default is what an empty file would mean, save that a file must publish a server.
+func Default() *Config {
 	return &Config{
 		Listen: "127.0.0.1:8080", Data: "gatehouse-data", Auth: Auth{Keys: true}, TLS: TLS{Min: "1.2"},
 		Audit: Audit{SegmentBytes: 256 << 20}, Limits: DefaultLimits,
@@ -100,27 +95,28 @@ func defaultSource(l Limits) Source {
 type decoder struct {
 	file   string
 	dir    string
-	lines  []string
 	faults []*gatehouse.Error
 	files  []string
 	nodes  int
 }
 
-func (d *decoder) pos(n *yaml.Node) gatehouse.Pos {
-	if n == nil {
-		return gatehouse.Pos{File: d.file, Line: 1, Col: 1}
-	}
-	return gatehouse.Pos{File: d.file, Line: max(n.Line, 1), Col: max(n.Column, 1)}
-}
+// maxMessage bounds what a message repeats of the file.
+const maxMessage = 300
 
 func (d *decoder) fault(n *yaml.Node, code, msg, hint string) {
+	if len(msg) > maxMessage {
+		msg = strings.ToValidUTF8(msg[:maxMessage], "") + "…"
+	}
 	d.faults = append(d.faults, &gatehouse.Error{Code: code, Pos: d.pos(n), Msg: msg, Hint: hint})
 }
 
 func (d *decoder) err() error {
 	sort.SliceStable(d.faults, func(i, j int) bool {
 		a, b := d.faults[i].Pos, d.faults[j].Pos
-		return a.Line < b.Line || a.Line == b.Line && a.Col < b.Col
+		if a.Line != b.Line || a.Col != b.Col {
+			return a.Line < b.Line || a.Line == b.Line && a.Col < b.Col
+		}
+		return d.faults[i].Msg < d.faults[j].Msg
 	})
 	errs := make([]error, len(d.faults))
 	for i, f := range d.faults {
@@ -129,38 +125,18 @@ func (d *decoder) err() error {
 	return errors.Join(errs...)
 }
 
-func (d *decoder) syntax(err error) {
-	msg := strings.TrimPrefix(err.Error(), "yaml: ")
-	pos := gatehouse.Pos{File: d.file, Line: 1, Col: 1}
-	if rest, ok := strings.CutPrefix(msg, "line "); ok {
-		if line, text, ok := strings.Cut(rest, ": "); ok {
-			if n, err := strconv.Atoi(line); err == nil {
-				pos.Line, msg = n, text
-			}
-		}
-	}
-	d.faults = append(d.faults, &gatehouse.Error{Code: "config.yaml", Pos: pos, Msg: "not valid YAML: " + msg, Hint: "look at the indentation and quotes of this line and the one before"})
-}
-
 var (
 	secretType   = reflect.TypeFor[gatehouse.Secret]()
 	durationType = reflect.TypeFor[time.Duration]()
 	posType      = reflect.TypeFor[gatehouse.Pos]()
 )
 
-// maxNodes bounds the file, and what aliases could make of it.
+// maxNodes bounds the values of the file.
 const maxNodes = 50_000
 
 func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
-	if d.nodes++; d.nodes > maxNodes {
-		if d.nodes == maxNodes+1 {
-			d.fault(n, "config.size", "the file has too many values", "")
-		}
-		return
-	}
-	if n.Kind == yaml.AliasNode || n.Anchor != "" {
-		d.fault(n, "config.alias", "anchors and aliases are not supported", "write the value out")
-		return
+	if n.Kind == yaml.AliasNode {
+		return // said by shape
 	}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		return // an empty value keeps the default
@@ -251,11 +227,16 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, key string) {
 		d.fault(n, "config.type", dot(key)+"a group of keys is wanted, not "+kind(n), "write the keys below it, indented")
 		return
 	}
-	fields := map[string]reflect.Value{}
+	type field struct {
+		v      reflect.Value
+		choice string
+	}
+	fields := map[string]field{}
 	var names []string
 	for i := range v.NumField() {
-		if name := v.Type().Field(i).Tag.Get("yaml"); name != "-" && name != "" {
-			fields[name] = v.Field(i)
+		tag := v.Type().Field(i).Tag
+		if name := tag.Get("yaml"); name != "-" && name != "" {
+			fields[name] = field{v.Field(i), tag.Get("enum")}
 			names = append(names, name)
 		}
 	}
@@ -264,21 +245,62 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, key string) {
 		k, val := n.Content[i], n.Content[i+1]
 		f, ok := fields[k.Value]
 		switch {
+		case k.Kind != yaml.ScalarNode: // said by shape
 		case k.Tag == "!!merge":
-			d.fault(k, "config.alias", "anchors and aliases are not supported", "write the keys out")
+			d.fault(k, "config.alias", "the merge key << is not supported", "write the keys out")
 		case !ok:
 			hint := "known here: " + strings.Join(names, ", ")
 			if near := nearest(k.Value, names); near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
+			} else if home := sectionOf(k.Value); home != "" && home != key {
+				hint = fmt.Sprintf("%s belongs below %s", k.Value, home)
 			}
 			d.fault(k, "config.unknown_key", fmt.Sprintf("unknown key %q", k.Value), hint)
 		case seen[k.Value] > 0:
 			d.fault(k, "config.duplicate_key", fmt.Sprintf("key %q is here and at line %d", k.Value, seen[k.Value]), "keep one of the two")
 		default:
 			seen[k.Value] = k.Line
-			d.value(val, f, join(key, k.Value))
+			before := len(d.faults)
+			d.value(val, f.v, join(key, k.Value))
+			if len(d.faults) == before && f.choice != "" {
+				d.choice(val, f.v.String(), f.choice, k.Value)
+			}
 		}
 	}
+}
+
+// choice holds a value to the ones that the field's tag enum names.
+func (d *decoder) choice(n *yaml.Node, s, enum, key string) {
+	known := strings.Split(enum, ",")
+	if s == "" || slices.Contains(known, s) {
+		return
+	}
+	hint := "leave it out for its default"
+	if near := nearest(s, known); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	d.fault(n, "config.choice", fmt.Sprintf("%s: %q is none of %s", key, s, strings.Join(known, ", ")), hint)
+}
+
+// sectionOf returns the section of the file that has the key, "" when none or several have.
+func sectionOf(key string) string {
+	found := ""
+	root := reflect.TypeFor[Config]()
+	for i := range root.NumField() {
+		section := root.Field(i)
+		if section.Type.Kind() != reflect.Struct || section.Type == secretType {
+			continue
+		}
+		for j := range section.Type.NumField() {
+			if section.Type.Field(j).Tag.Get("yaml") == key {
+				if found != "" {
+					return ""
+				}
+				found = section.Tag.Get("yaml")
+			}
+		}
+	}
+	return found
 }
 
 func dot(key string) string {
@@ -304,6 +326,9 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, key string) {
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, val := n.Content[i], n.Content[i+1]
+		if k.Kind != yaml.ScalarNode {
+			continue // said by shape
+		}
 		if seen[k.Value] > 0 {
 			d.fault(k, "config.duplicate_key", fmt.Sprintf("name %q is here and at line %d", k.Value, seen[k.Value]), "keep one of the two")
 			continue
@@ -325,7 +350,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, key string) {
 
 func (d *decoder) scalar(n *yaml.Node, key, want string) (string, bool) {
 	if n.Kind != yaml.ScalarNode {
-		d.fault(n, "config.type", fmt.Sprintf("%s: %s is wanted, not %s", key, want, kind(n)), "")
+		d.fault(n, "config.type", fmt.Sprintf("%s: %s is wanted, not %s", key, want, kind(n)), "write it on the line of the key")
 		return "", false
 	}
 	s, _, ok := d.expand(n, n.Value)
@@ -334,7 +359,7 @@ func (d *decoder) scalar(n *yaml.Node, key, want string) (string, bool) {
 
 func (d *decoder) secret(n *yaml.Node, v reflect.Value, key string) {
 	if n.Kind != yaml.ScalarNode {
-		d.fault(n, "config.type", key+": text is wanted, not "+kind(n), "")
+		d.fault(n, "config.type", key+": text is wanted, not "+kind(n), "write it on the line of the key, as ${env:NAME} or ${file:/path}")
 		return
 	}
 	s, refs, ok := d.expand(n, n.Value)

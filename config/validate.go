@@ -23,6 +23,9 @@ var (
 	reserved   = []string{"healthz", "metrics", ".well-known", "admin", "portal", ".", ".."}
 )
 
+// maxConcurrency bounds the calls of one source at once.
+const maxConcurrency = 10_000
+
 // child returns the value node of a key below n, or n.
 func child(n *yaml.Node, keys ...string) *yaml.Node {
 	for _, k := range keys {
@@ -66,9 +69,6 @@ func (d *decoder) validate(c *Config, root *yaml.Node) {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		d.fault(at("tls"), "config.tls", "tls: cert and key belong together", "set both, as PEM files")
 	}
-	if c.TLS.Min != "1.2" && c.TLS.Min != "1.3" {
-		d.fault(at("tls", "min"), "config.tls", fmt.Sprintf("tls.min: %q is neither 1.2 nor 1.3", c.TLS.Min), `write "1.2" or "1.3"`)
-	}
 	for key, f := range map[string]*string{"cert": &c.TLS.Cert, "key": &c.TLS.Key} {
 		if *f = d.path(*f); *f != "" {
 			if _, err := os.Stat(*f); err != nil {
@@ -98,7 +98,7 @@ func (d *decoder) validate(c *Config, root *yaml.Node) {
 			d.fault(n, "config.egress", fmt.Sprintf("egress.allow: %q is no address range", a.CIDR), "write it like 10.1.0.0/16")
 		}
 		if a.Port < 0 || a.Port > 65535 {
-			d.fault(n, "config.egress", fmt.Sprintf("egress.allow: %d is no port", a.Port), "")
+			d.fault(n, "config.egress", fmt.Sprintf("egress.allow: %d is no port", a.Port), "use 1 to 65535, or leave it out for any")
 		}
 	}
 	d.limits(c, at("limits"))
@@ -159,10 +159,10 @@ func (d *decoder) limits(c *Config, n *yaml.Node) {
 		}
 	}
 	if c.Limits.Depth > 1000 {
-		d.fault(child(n, "depth"), "config.limit", "limits.depth: at most 1000", "")
+		d.fault(child(n, "depth"), "config.limit", "limits.depth: at most 1000", "leave it out for its default")
 	}
 	if c.Limits.InputRounds > 250 {
-		d.fault(child(n, "inputRounds"), "config.limit", "limits.inputRounds: at most 250", "")
+		d.fault(child(n, "inputRounds"), "config.limit", "limits.inputRounds: at most 250", "leave it out for its default")
 	}
 }
 
@@ -174,13 +174,17 @@ func (d *decoder) server(c *Config, name string, s *Server, n *yaml.Node) {
 	if s.Auth != nil {
 		d.auth(*s.Auth, child(n, "auth"), c)
 	}
-	if len(s.Sources) == 0 {
+	list := child(n, "sources")
+	if len(s.Sources) == 0 && (list == n && n.Kind == yaml.MappingNode || list.Kind == yaml.SequenceNode || list.Tag == "!!null") {
 		d.fault(key, "config.sources", fmt.Sprintf("server %s has no sources", name), "add sources: with - mcp: URL or - command: [program, argument]")
 	}
 	prefixes := map[string]gatehouse.Pos{}
 	for i := range s.Sources {
 		src := &s.Sources[i]
-		at := item(child(n, "sources"), i)
+		at := item(list, i)
+		if at.Kind != yaml.MappingNode && at.Tag != "!!null" || scalar(child(at, "command")) {
+			continue // said already
+		}
 		if src.Prefix != "" {
 			if !prefixName.MatchString(src.Prefix) {
 				d.fault(child(at, "prefix"), "config.prefix", fmt.Sprintf("prefix: %q has characters that tool names may not have", src.Prefix), "use letters, digits, dash and underscore, at most 32")
@@ -193,6 +197,8 @@ func (d *decoder) server(c *Config, name string, s *Server, n *yaml.Node) {
 	}
 }
 
+func scalar(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag != "!!null" }
+
 func (d *decoder) source(c *Config, src *Source, n *yaml.Node) {
 	def := defaultSource(c.Limits)
 	switch {
@@ -203,14 +209,14 @@ func (d *decoder) source(c *Config, src *Source, n *yaml.Node) {
 	case src.MCP != "":
 		u, err := url.Parse(src.MCP)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
-			d.fault(child(n, "mcp"), "config.url", fmt.Sprintf("mcp: %q is no http or https URL", src.MCP), "write it like http://127.0.0.1:3001/mcp; credentials go into headers:")
+			d.fault(child(n, "mcp"), "config.url", fmt.Sprintf("mcp: %q is no http or https URL", child(n, "mcp").Value), "write it like http://127.0.0.1:3001/mcp; credentials go into headers:")
 		}
 		if len(src.Env) > 0 || src.Dir != "" {
 			d.fault(n, "config.source", "env and dir are for a command", "remove them, or use command")
 		}
 	default:
 		if src.Command[0] == "" {
-			d.fault(child(n, "command"), "config.command", "command: the program is empty", "")
+			d.fault(child(n, "command"), "config.command", "command: the program is empty", "write command: [program, argument]")
 		}
 		if len(src.Headers) > 0 {
 			d.fault(child(n, "headers"), "config.source", "headers are for an HTTP upstream", "give a command its secrets with env:")
@@ -228,18 +234,12 @@ func (d *decoder) source(c *Config, src *Source, n *yaml.Node) {
 	if src.Era == "" {
 		src.Era = def.Era
 	}
-	if !slices.Contains([]string{"auto", "legacy", "modern", "sse"}, src.Era) {
-		d.fault(child(n, "era"), "config.era", fmt.Sprintf("era: %q is none of auto, legacy, modern, sse", src.Era), "leave it out to have it detected")
-	}
 	if src.Sessions == "" {
 		src.Sessions = def.Sessions
 	}
-	if src.Sessions != "principal" && src.Sessions != "shared" {
-		d.fault(child(n, "sessions"), "config.sessions", fmt.Sprintf("sessions: %q is neither principal nor shared", src.Sessions), "principal gives each caller an upstream session of its own")
-	}
 	for name := range src.Headers {
 		if !headerName.MatchString(name) || slices.Contains([]string{"host", "content-length", "connection", "transfer-encoding", "mcp-session-id"}, strings.ToLower(name)) || strings.HasPrefix(strings.ToLower(name), "mcp-") {
-			d.fault(child(n, "headers"), "config.header", fmt.Sprintf("headers: %q is no header that can be set", name), "")
+			d.fault(child(n, "headers"), "config.header", fmt.Sprintf("headers: %q is no header that can be set", name), "the transport sets Host, Connection, Content-Length, Transfer-Encoding and Mcp-*")
 		}
 	}
 	if src.Timeout == 0 {
@@ -247,6 +247,9 @@ func (d *decoder) source(c *Config, src *Source, n *yaml.Node) {
 	}
 	if src.Concurrency == 0 {
 		src.Concurrency = def.Concurrency
+	}
+	if src.Concurrency > maxConcurrency {
+		d.fault(child(n, "concurrency"), "config.limit", fmt.Sprintf("concurrency: at most %d", maxConcurrency), "leave it out for its default")
 	}
 	if src.Grace == 0 {
 		src.Grace = def.Grace
