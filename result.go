@@ -40,9 +40,19 @@ const (
 // Tool is one tool, prompt, resource or resource template that a server publishes. It is immutable.
 type Tool struct {
 	Name    string        // exposed name, or URI (template) for resources
-	Def     []byte        // the definition object as listed, verified, with the exposed name in it
+	Def     []byte        // the definition object as listed, verified; nil when Define makes it
+	Define  func() []byte // makes what Def would hold, when somebody wants it; nil when it cannot. Safe for concurrent use
 	Risk    Risk          // tools only
 	Headers []HeaderParam // arguments mirrored in Mcp-Param-* headers (x-mcp-header); tools only
+}
+
+// Definition returns the definition object under the backend's own name: verified, not to be changed, and nil when there
+// is none.
+func (t *Tool) Definition() []byte {
+	if t.Def == nil && t.Define != nil {
+		return t.Define()
+	}
+	return t.Def
 }
 
 // HeaderParam is an argument that a modern client repeats in a header (MCP 2026-07-28, section on custom headers).

@@ -39,7 +39,7 @@ type Source interface {
 // Catalog is what a source offers. It is immutable; two catalogues with the same Version are equal.
 type Catalog struct {
 	Version      uint64           // changes with every change of content, never 0
-	Tools        []gatehouse.Tool // Name and Def as the source has them, unprefixed; order of the source
+	Tools        []gatehouse.Tool // Name and definition as the source has them, unprefixed; order of the source
 	Prompts      []gatehouse.Tool
 	Resources    []gatehouse.Tool // Name is the URI
 	Templates    []gatehouse.Tool // Name is the URI template

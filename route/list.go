@@ -23,14 +23,6 @@ func (v *View) list(method string) (member string, entries []Entry, ok bool) {
 	return "", nil, false
 }
 
-type pageKey struct {
-	method, revision, class string
-	from                    int
-}
-
-// maxPages bounds the rendered pages a view keeps; past it the cache starts again.
-const maxPages = 512
-
 // List returns one page of a list in the form of the revision. class names the set of principals that see the same
 // entries; see tells whether they see one. Pages are rendered once per class and then served as bytes.
 func (v *View) List(method, revision, class string, cursor *string, see func(*Entry) bool) ([]byte, error) {
@@ -48,19 +40,11 @@ func (v *View) List(method, revision, class string, cursor *string, see func(*En
 		from = int(binary.BigEndian.Uint32(plain))
 	}
 	key := pageKey{method, revision, class, from}
-	v.mu.Lock()
-	page := v.pages[key]
-	v.mu.Unlock()
-	if page != nil {
-		return page, nil
+	page := v.pages.get(key)
+	if page == nil {
+		page = v.render(member, revision, entries, from, bind, see)
+		v.pages.put(key, page)
 	}
-	page = v.render(member, revision, entries, from, bind, see)
-	v.mu.Lock()
-	if len(v.pages) >= maxPages {
-		clear(v.pages)
-	}
-	v.pages[key] = page
-	v.mu.Unlock()
 	return page, nil
 }
 
@@ -72,10 +56,17 @@ func (v *View) render(member, revision string, entries []Entry, from int, bind [
 		if !see(&entries[i]) {
 			continue
 		}
+		def := definition(revision, member, entries[i].Published(member))
+		if def == nil {
+			continue
+		}
+		if n > 0 && len(out)+len(def) > pageBytes {
+			break
+		}
 		if n++; n > 1 {
 			out = append(out, ',')
 		}
-		out = append(out, definition(revision, member, entries[i].Def)...)
+		out = append(out, def...)
 	}
 	out = append(out, ']')
 	for ; i < len(entries) && !see(&entries[i]); i++ { // no empty last page

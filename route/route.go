@@ -190,9 +190,15 @@ func (s *Server) View(ctx context.Context, caps gatehouse.Capabilities) *View {
 	if v != nil && v.sameAs(cats) {
 		return v
 	}
-	v = newView(s, cats)
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.views { // most sources offer all classes the same
+		if o.isOf(cats) {
+			s.views[class] = o
+			return o
+		}
+	}
+	v = newView(s, cats)
 	s.views[class] = v
-	s.mu.Unlock()
 	return v
 }

@@ -20,7 +20,7 @@ func (f *fixed) Status() backend.Status { return backend.Status{Err: f.cat.Err} 
 
 func (f *fixed) Catalog(context.Context, gatehouse.Capabilities) *backend.Catalog { return f.cat }
 
-func server(t *testing.T, pageSize int, cats map[string]*backend.Catalog, prefixes ...string) *Server {
+func server(t testing.TB, pageSize int, cats map[string]*backend.Catalog, prefixes ...string) *Server {
 	t.Helper()
 	box, err := seal.New(make([]byte, 32), "cursor")
 	if err != nil {

@@ -1,9 +1,10 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
-	"sync"
 
 	"gatehouse"
 	"gatehouse/backend"
@@ -25,13 +26,12 @@ type View struct {
 	prompts map[string]*Entry
 	uris    map[string]*Entry
 
-	mu    sync.Mutex
-	pages map[pageKey][]byte
+	pages pages
 }
 
 // Entry is a published tool, prompt, resource or template, and where it comes from.
 type Entry struct {
-	gatehouse.Tool // published name and definition
+	gatehouse.Tool // under its published name; the definition is the source's own, see Published
 	Source         *Source
 	Own            string // the source's own name or URI
 }
@@ -51,10 +51,22 @@ func (v *View) sameAs(cats []*backend.Catalog) bool {
 	return true
 }
 
+// isOf reports whether the view was made of these very catalogues.
+func (v *View) isOf(cats []*backend.Catalog) bool { return slices.Equal(v.cats, cats) }
+
 func newView(s *Server, cats []*backend.Catalog) *View {
+	var tools, prompts, resources, templates int
+	for _, c := range cats {
+		tools, prompts = tools+len(c.Tools), prompts+len(c.Prompts)
+		resources, templates = resources+len(c.Resources), templates+len(c.Templates)
+	}
+	// The indexes point into the lists, which therefore have their full size from the start.
 	v := &View{
-		srv: s, cats: cats, Instructions: s.Instructions, tools: map[string]*Entry{}, prompts: map[string]*Entry{},
-		uris: map[string]*Entry{}, pages: map[pageKey][]byte{},
+		srv: s, cats: cats, Instructions: s.Instructions,
+		Tools: make([]Entry, 0, tools), Prompts: make([]Entry, 0, prompts),
+		Resources: make([]Entry, 0, resources), Templates: make([]Entry, 0, templates),
+		tools: make(map[string]*Entry, tools), prompts: make(map[string]*Entry, prompts),
+		uris: make(map[string]*Entry, resources+templates),
 	}
 	for i, c := range cats {
 		src := s.Sources[i]
@@ -71,32 +83,52 @@ func newView(s *Server, cats []*backend.Catalog) *View {
 			}
 			v.Instructions += c.Instructions
 		}
-		v.Tools = v.add(v.Tools, v.tools, src, c.Tools, "tool", src.publishTool)
-		v.Prompts = v.add(v.Prompts, v.prompts, src, c.Prompts, "prompt", src.publishPrompt)
-		v.Resources = v.add(v.Resources, v.uris, src, c.Resources, "resource", src.publishResource)
-		v.Templates = v.add(v.Templates, v.uris, src, c.Templates, "resource template", src.publishTemplate)
+		v.Tools = v.add(v.Tools, v.tools, src, c.Tools, "tool", src.publishName)
+		v.Prompts = v.add(v.Prompts, v.prompts, src, c.Prompts, "prompt", src.publishName)
+		v.Resources = v.add(v.Resources, v.uris, src, c.Resources, "resource", src.publishURI)
+		v.Templates = v.add(v.Templates, v.uris, src, c.Templates, "resource template", src.publishURI)
 	}
 	return v
 }
 
 // add publishes the entries of one source. The first source in the file keeps a name that two have.
-func (v *View) add(list []Entry, index map[string]*Entry, src *Source, in []gatehouse.Tool, what string, publish func(gatehouse.Tool) gatehouse.Tool) []Entry {
+func (v *View) add(list []Entry, index map[string]*Entry, src *Source, in []gatehouse.Tool, what string, publish func(string) string) []Entry {
 	for _, t := range in {
-		e := Entry{Tool: publish(t), Source: src, Own: t.Name}
-		if o := index[e.Name]; o != nil {
+		own := t.Name
+		t.Name = publish(own)
+		if o := index[t.Name]; o != nil {
 			if o.Source != src {
 				v.Hidden = append(v.Hidden, &gatehouse.Error{
 					Code: "route.collision", Pos: src.Config.Pos,
-					Msg:  fmt.Sprintf("server %s: %s %q is offered by this source and by the one at %s, which keeps the name", v.srv.Name, what, e.Name, o.Source.Config.Pos),
+					Msg:  fmt.Sprintf("server %s: %s %q is offered by this source and by the one at %s, which keeps the name", v.srv.Name, what, t.Name, o.Source.Config.Pos),
 					Hint: `give one of the two sources a prefix, such as prefix: "b_"`,
 				})
 			}
 			continue
 		}
-		list = append(list, e)
-		index[e.Name] = &e
+		list = append(list, Entry{Tool: t, Source: src, Own: own})
+		index[t.Name] = &list[len(list)-1]
 	}
 	return list
+}
+
+func (s *Source) publishName(own string) string { return s.Prefix + own }
+
+// Published is the entry's definition under its published name, nil when it has none. member is that of the list:
+// "tools", "prompts", "resources" or "resourceTemplates".
+func (e *Entry) Published(member string) []byte {
+	def := e.Definition()
+	if e.Source == nil || e.Source.Prefix == "" || def == nil {
+		return def
+	}
+	if e.Name != e.Own {
+		name := map[string]string{"resources": "uri", "resourceTemplates": "uriTemplate"}[member]
+		def = rename(def, cmp.Or(name, "name"), e.Name)
+	}
+	if member == "tools" && e.Source.uriPrefix != "" {
+		def = e.Source.mapUI(def)
+	}
+	return def
 }
 
 func rename(def []byte, member, name string) []byte {
@@ -105,17 +137,6 @@ func rename(def []byte, member, name string) []byte {
 		return def
 	}
 	return o.Set(member, wire.String(name)).Bytes()
-}
-
-func (s *Source) publishTool(t gatehouse.Tool) gatehouse.Tool {
-	if s.Prefix != "" {
-		t.Name = s.Prefix + t.Name
-		t.Def = rename(t.Def, "name", t.Name)
-	}
-	if s.uriPrefix != "" {
-		t.Def = s.mapUI(t.Def)
-	}
-	return t
 }
 
 // mapUI rewrites _meta.ui.resourceUri, the resource with a tool's user interface (MCP Apps).
@@ -128,27 +149,6 @@ func (s *Source) mapUI(def []byte) []byte {
 		return o.Set("_meta", meta.Set("ui", ui.Bytes()).Bytes()).Bytes()
 	}
 	return def
-}
-
-func (s *Source) publishPrompt(t gatehouse.Tool) gatehouse.Tool {
-	if s.Prefix != "" {
-		t.Name = s.Prefix + t.Name
-		t.Def = rename(t.Def, "name", t.Name)
-	}
-	return t
-}
-
-func (s *Source) publishResource(t gatehouse.Tool) gatehouse.Tool { return s.publishAt(t, "uri") }
-func (s *Source) publishTemplate(t gatehouse.Tool) gatehouse.Tool {
-	return s.publishAt(t, "uriTemplate")
-}
-
-func (s *Source) publishAt(t gatehouse.Tool, member string) gatehouse.Tool {
-	if s.uriPrefix != "" {
-		t.Name = s.publishURI(t.Name)
-		t.Def = rename(t.Def, member, t.Name)
-	}
-	return t
 }
 
 // Tool finds where a tool call goes. The error of a name that is not there is the same for a tool that does not exist
