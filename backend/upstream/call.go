@@ -96,7 +96,7 @@ func (s *source) judge(ctx context.Context, err error) {
 
 // once makes one attempt.
 func (s *source) once(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result, error) {
-	ss, done, err := s.session(ctx, principalOf(c), c.Client.Capabilities)
+	ss, done, err := s.sessionFor(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -181,8 +181,9 @@ func (ss *session) ready(ctx context.Context, c *gatehouse.Call) {
 	}
 }
 
-func (ss *session) canAsk() bool {
-	c := ss.caps
+func (ss *session) canAsk() bool { return canBeAsked(ss.caps) }
+
+func canBeAsked(c gatehouse.Capabilities) bool {
 	return c.Elicitation || c.ElicitationURL || c.Sampling || c.SamplingTools || c.Roots
 }
 

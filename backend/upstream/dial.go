@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"gatehouse"
 	"gatehouse/wire"
@@ -79,6 +80,9 @@ func (s *source) session(ctx context.Context, principal string, caps gatehouse.C
 
 // dial opens a session in the era of the upstream, which it finds out first.
 func (s *source) dial(ctx context.Context, key, principal string, caps gatehouse.Capabilities) (*session, error) {
+	if strings.HasPrefix(key, legacyKey) {
+		return s.dialLegacy(ctx, key, principal, caps)
+	}
 	if s.http == nil {
 		return s.dialCommand(ctx, key, principal, caps)
 	}
@@ -150,6 +154,7 @@ func (ss *session) discover(ctx context.Context, pinned bool) (bool, error) {
 		}
 		ss.offers, _ = wire.ParseObject(o.Get("capabilities"))
 		ss.instruct, _ = wire.Text(o.Get("instructions"))
+		ss.src.learnBoth(ss.src.cfg.Era != "modern" && slices.ContainsFunc(list, func(b []byte) bool { v, _ := wire.Text(b); return slices.Contains(legacyRevisions, v) }))
 		return yes()
 	case errors.As(err, &se) && se.status >= 400 && se.status < 500:
 		if se.rpc == nil {

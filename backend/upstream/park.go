@@ -62,7 +62,15 @@ func (ss *session) await(ctx context.Context, c *gatehouse.Call, r *run, p *park
 				p.add(q)
 			case <-together.C:
 				more = false
+			case <-r.fin:
+				more = false
 			}
+		}
+		if r.done() && c.Client.Era == gatehouse.Modern { // the call waits for no answer: the next one may bring it
+			for _, q := range p.open {
+				ss.hold(q)
+			}
+			return ss.outcome(c, r)
 		}
 		return ss.src.parks.put(c, p)
 	}

@@ -81,6 +81,7 @@ type source struct {
 
 	mu      sync.Mutex // guards what follows
 	verdict verdict
+	both    bool // a modern upstream that also speaks a legacy revision, as far as is known
 	since   time.Time
 	state   string
 	err     error

@@ -1,0 +1,148 @@
+package upstream_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"gatehouse"
+	"gatehouse/backend"
+	"gatehouse/backend/upstream"
+	"gatehouse/config"
+	"gatehouse/wire"
+)
+
+// server is an MCP server of both eras, or one of them, that notes in which era its tools are called.
+type server struct {
+	versions string // of server/discover; "" does not know it
+	session  string // Mcp-Session-Id that initialize gives
+	answer   func(w http.ResponseWriter, id json.RawMessage)
+
+	mu    sync.Mutex // guards calls
+	calls []string
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var m struct {
+		ID     json.RawMessage
+		Method string
+	}
+	if r.Method != http.MethodPost || json.NewDecoder(r.Body).Decode(&m) != nil {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	reply := func(result string) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, result)
+	}
+	switch m.Method {
+	case "server/discover":
+		if s.versions == "" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		reply(`{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":` + s.versions + `,"capabilities":{"tools":{}}}`)
+	case "initialize":
+		if s.session != "" {
+			w.Header().Set("Mcp-Session-Id", s.session)
+		}
+		reply(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}`)
+	case "tools/call":
+		s.mu.Lock()
+		s.calls = append(s.calls, r.Header.Get("MCP-Protocol-Version")+" "+r.Header.Get("Mcp-Session-Id"))
+		s.mu.Unlock()
+		if s.answer != nil {
+			s.answer(w, m.ID)
+			return
+		}
+		reply(`{"resultType":"complete","content":[]}`)
+	default:
+		w.WriteHeader(http.StatusAccepted)
+	}
+}
+
+func openSource(t *testing.T, h http.Handler) backend.Source {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	src, err := upstream.HTTP.Open(config.Source{MCP: s.URL + "/mcp"}, backend.Env{
+		Server: "s", Label: "1", Log: slog.New(slog.DiscardHandler), Limits: config.DefaultLimits, Emit: func(backend.Event) {}, Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = src.Close(context.Background()) })
+	return src
+}
+
+type silent struct{}
+
+func (silent) Notify(context.Context, string, []byte) error { return nil }
+func (silent) CanAsk() bool                                 { return true }
+func (silent) Ask(context.Context, string, []byte) ([]byte, error) {
+	return []byte(`{"action":"decline"}`), nil
+}
+
+func toolCall(era gatehouse.Era, caps gatehouse.Capabilities) *gatehouse.Call {
+	return &gatehouse.Call{
+		ID: "1", Method: "tools/call", Name: "t", Target: gatehouse.Target{Name: "t"}, Principal: &gatehouse.Principal{ID: "p"}, Peer: silent{},
+		Client: gatehouse.Client{Era: era, Capabilities: caps},
+	}
+}
+
+// A server of both eras that keeps sessions can ask a legacy caller only in one of them.
+func TestEraOfCalls(t *testing.T) {
+	const both, modern = `["2026-07-28","2025-11-25"]`, `["2026-07-28"]`
+	for _, tc := range []struct {
+		name, versions, session string
+		era                     gatehouse.Era
+		asks                    bool
+		want                    string
+	}{
+		{"a legacy caller that can be asked", both, "abc", gatehouse.Legacy, true, "2025-11-25 abc"},
+		{"a legacy caller that cannot be asked", both, "abc", gatehouse.Legacy, false, "2026-07-28 "},
+		{"a modern caller", both, "abc", gatehouse.Modern, true, "2026-07-28 "},
+		{"a server without sessions", both, "", gatehouse.Legacy, true, "2026-07-28 "},
+		{"a modern server", modern, "abc", gatehouse.Legacy, true, "2026-07-28 "},
+		{"a legacy server", "", "abc", gatehouse.Modern, true, "2025-11-25 abc"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := &server{versions: tc.versions, session: tc.session}
+			src := openSource(t, s)
+			for range 2 { // what the first call finds out holds for the second
+				if _, err := src.Call(t.Context(), toolCall(tc.era, gatehouse.Capabilities{Elicitation: tc.asks})); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want := []string{tc.want, tc.want}; !slices.Equal(s.calls, want) {
+				t.Errorf("calls came as %q, want %q", s.calls, want)
+			}
+		})
+	}
+}
+
+// A question that the call does not wait for must not keep a modern caller from the answer that is there.
+func TestQuestionBesideAnswer(t *testing.T) {
+	s := &server{session: "abc", answer: func(w http.ResponseWriter, id json.RawMessage) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"roots/list\"}\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"content\":[],\"done\":true}}\n\n", id)
+	}}
+	src := openSource(t, s)
+	res, err := src.Call(t.Context(), toolCall(gatehouse.Modern, gatehouse.Capabilities{Roots: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Input != nil {
+		t.Fatalf("Call asks %v, want the answer", res.Input.Requests)
+	}
+	if o, _ := wire.ParseObject(res.Raw); string(o.Get("done")) != "true" {
+		t.Errorf("Call = %s, want the upstream's result", res.Raw)
+	}
+}
