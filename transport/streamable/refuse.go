@@ -64,7 +64,7 @@ func (a *reach) refuseHost(r *http.Request) *fault {
 		return nil
 	}
 	if !a.loopback { // rebinding needs a name: an address with our port is what a person typed
-		if ap, err := netip.ParseAddrPort(host); err == nil && portText(ap.Port()) == a.port && ap.Addr().Zone() == "" {
+		if ap, err := netip.ParseAddrPort(host); err == nil && strings.HasSuffix(host, ":"+a.port) && ap.Addr().Zone() == "" {
 			return nil
 		}
 	}
