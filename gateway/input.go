@@ -211,9 +211,14 @@ func invalidState(why string) error {
 	return &gatehouse.RPCError{Code: gatehouse.CodeInvalidParams, Message: "requestState " + why + "; make the call again without it"}
 }
 
+// bindState digests what the state belongs to. A client may write the same arguments in another order when it comes back.
 func bindState(c *gatehouse.Call) []byte {
+	args, err := wire.Canonical(c.Arguments)
+	if err != nil {
+		args = c.Arguments // none
+	}
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(c.Principal.ID), []byte(c.Server), []byte(c.Method), []byte(c.Name), c.Arguments} {
+	for _, part := range [][]byte{[]byte(c.Principal.ID), []byte(c.Server), []byte(c.Method), []byte(c.Name), args} {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
 		h.Write(n[:])

@@ -49,7 +49,7 @@ func (b *Box) Seal(plain, bind []byte) string {
 // Open undoes Seal, or returns ErrOpen.
 func (b *Box) Open(text string, bind []byte) ([]byte, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
+	if err != nil || len(text) != base64.RawURLEncoding.EncodedLen(len(raw)) { // the decoder skips line breaks: two texts would be one
 		return nil, ErrOpen
 	}
 	plain, err := b.aead.Open(nil, nil, raw, bind)

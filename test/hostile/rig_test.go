@@ -61,7 +61,7 @@ var offered = &backend.Catalog{
 		define("wait", `{"type":"object"}`), define("tell", `{"type":"object"}`), define("big", `{"type":"object"}`),
 		define("deploy", `{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"},"dry":{"type":"boolean","x-mcp-header":"Dry"},"n":{"type":"object","properties":{"count":{"type":"integer","x-mcp-header":"Count"}}}}}`),
 	},
-	Prompts:   []gatehouse.Tool{{Name: "hello", Def: []byte(`{"name":"hello"}`)}},
+	Prompts:   []gatehouse.Tool{{Name: "hello", Def: []byte(`{"name":"hello"}`)}, {Name: "ask", Def: []byte(`{"name":"ask"}`)}, {Name: "bye", Def: []byte(`{"name":"bye"}`)}},
 	Resources: []gatehouse.Tool{{Name: "file:///a", Def: []byte(`{"uri":"file:///a","name":"a"}`)}, {Name: "file:///ü", Def: []byte(`{"uri":"file:///ü","name":"u"}`)}},
 }
 
