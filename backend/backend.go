@@ -94,6 +94,6 @@ type Env struct {
 
 // Kind opens sources of one kind: one row of the table in builtin.
 type Kind struct {
-	Key  string                                           // the key in the configuration, "mcp" or "command"
+	Key  string                                           // the key in the configuration: "mcp", "command", "openapi"
 	Open func(src config.Source, env Env) (Source, error) // does not wait for the upstream
 }

@@ -146,17 +146,19 @@ type Server struct {
 	Pos  gatehouse.Pos `yaml:"-"`
 }
 
-// Source is one entry of sources. Exactly one of MCP and Command is set.
+// Source is one entry of sources. Exactly one of MCP, Command and OpenAPI is set.
 type Source struct {
 	// URL of an upstream MCP server over HTTP.
 	MCP string `yaml:"mcp"`
 	// Command line of an upstream MCP server over standard input and output: program and arguments, no shell.
 	Command []string `yaml:"command"`
+	// OpenAPI document of a REST API, in JSON or YAML: a file, which is read again when it changes, or a URL.
+	OpenAPI string `yaml:"openapi"`
 	// Put before the names of its tools and prompts.
 	Prefix string `yaml:"prefix"`
 	// Protocol era the upstream speaks: auto, legacy, modern or sse (2024-11-05 HTTP+SSE). Default auto.
 	Era string `yaml:"era" enum:"auto,legacy,modern,sse"`
-	// Headers to send to an HTTP upstream.
+	// Headers to send to an HTTP upstream or a REST API.
 	Headers map[string]gatehouse.Secret `yaml:"headers"`
 	// Environment variables to give a command, besides PATH, HOME, LANG, TMPDIR, TZ and USER.
 	Env map[string]gatehouse.Secret `yaml:"env"`
@@ -170,6 +172,27 @@ type Source struct {
 	Concurrency int `yaml:"concurrency"`
 	// Time that tools of a broken source stay listed. Default 10m.
 	Grace time.Duration `yaml:"grace"`
+
+	// Address of a REST API, such as https://api.example.org/v1. Default: the first server of its document.
+	URL string `yaml:"url"`
+	// Operations of a REST API to publish: an operation id or tool name, tag:NAME, a METHOD, a /path, or METHOD /path; * stands for any characters. Default all.
+	Include []string `yaml:"include"`
+	// Operations to leave out, written as in include. It wins over include.
+	Exclude []string `yaml:"exclude"`
+	// Credentials of a REST API, by the name of the security scheme in its document.
+	Auth map[string]*Credential `yaml:"auth"`
+	// Values of the variables in the document's server URLs.
+	Variables map[string]string `yaml:"variables"`
+	// What is different about single tools of a REST API, by operation id, tool name, or METHOD /path.
+	Tools map[string]*ToolRule `yaml:"tools"`
+	// How the tools of a REST API are offered: each in the list (tools), or through search_tools, describe_tool and call_tool (search). Default tools.
+	Expose string `yaml:"expose" enum:"tools,search"`
+	// Whether schemas keep shared parts under $defs, or have them written out for clients that cannot follow references: defs or inline. Default defs.
+	Schemas string `yaml:"schemas" enum:"defs,inline"`
+	// Origins that a document may refer to for parts of itself, such as https://schemas.example.org. Its own is always allowed. Default none.
+	RemoteRefs []string `yaml:"remoteRefs"`
+	// Bytes of an answer that a result shows; what is more can be read as a resource. Default 128KiB.
+	ShowBytes int `yaml:"showBytes"`
 
 	Pos gatehouse.Pos `yaml:"-"`
 }

@@ -128,6 +128,7 @@ func (d *decoder) err() error {
 var (
 	secretType   = reflect.TypeFor[gatehouse.Secret]()
 	durationType = reflect.TypeFor[time.Duration]()
+	valueType    = reflect.TypeFor[Value]()
 	posType      = reflect.TypeFor[gatehouse.Pos]()
 )
 
@@ -144,6 +145,10 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, key string) {
 	switch {
 	case v.Type() == secretType:
 		d.secret(n, v, key)
+	case v.Type() == valueType:
+		if b, ok := d.json(n); ok {
+			v.SetBytes(b)
+		}
 	case v.Type() == durationType:
 		if s, ok := d.scalar(n, key, "a duration such as 30s or 5m"); ok {
 			x, err := time.ParseDuration(s)

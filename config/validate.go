@@ -176,7 +176,7 @@ func (d *decoder) server(c *Config, name string, s *Server, n *yaml.Node) {
 	}
 	list := child(n, "sources")
 	if len(s.Sources) == 0 && (list == n && n.Kind == yaml.MappingNode || list.Kind == yaml.SequenceNode || list.Tag == "!!null") {
-		d.fault(key, "config.sources", fmt.Sprintf("server %s has no sources", name), "add sources: with - mcp: URL or - command: [program, argument]")
+		d.fault(key, "config.sources", fmt.Sprintf("server %s has no sources", name), "add sources: with - mcp: URL, - command: [program, argument] or - openapi: FILE")
 	}
 	prefixes := map[string]gatehouse.Pos{}
 	for i := range s.Sources {
@@ -201,12 +201,15 @@ func scalar(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag != "!
 
 func (d *decoder) source(c *Config, src *Source, n *yaml.Node) {
 	def := defaultSource(c.Limits)
-	switch {
-	case src.MCP == "" && len(src.Command) == 0:
-		d.fault(n, "config.source", "a source needs mcp or command", "write - mcp: http://127.0.0.1:3001/mcp or - command: [program, argument]")
-	case src.MCP != "" && len(src.Command) > 0:
-		d.fault(n, "config.source", "a source has either mcp or command, not both", "make two sources of it")
-	case src.MCP != "":
+	switch kinds := src.kinds(); {
+	case len(kinds) == 0:
+		d.fault(n, "config.source", "a source needs mcp, command or openapi", "write - mcp: http://127.0.0.1:3001/mcp, - command: [program, argument] or - openapi: ./api.yaml")
+	case len(kinds) > 1:
+		d.fault(n, "config.source", "a source is of one kind: it has "+strings.Join(kinds, " and "), "make a source of each")
+	case kinds[0] == "openapi":
+		d.openapi(c, src, n)
+		return
+	case kinds[0] == "mcp":
 		u, err := url.Parse(src.MCP)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
 			d.fault(child(n, "mcp"), "config.url", fmt.Sprintf("mcp: %q is no http or https URL", child(n, "mcp").Value), "write it like http://127.0.0.1:3001/mcp; credentials go into headers:")
@@ -231,12 +234,22 @@ func (d *decoder) source(c *Config, src *Source, n *yaml.Node) {
 			src.Dir = d.dir
 		}
 	}
+	d.foreign(src, n, openapiKeys, "openapi")
 	if src.Era == "" {
 		src.Era = def.Era
 	}
 	if src.Sessions == "" {
 		src.Sessions = def.Sessions
 	}
+	d.remote(c, src, n)
+	if src.Grace == 0 {
+		src.Grace = def.Grace
+	}
+}
+
+// remote checks what every source has that is reached somewhere else.
+func (d *decoder) remote(c *Config, src *Source, n *yaml.Node) {
+	def := defaultSource(c.Limits)
 	for name := range src.Headers {
 		if !headerName.MatchString(name) || slices.Contains([]string{"host", "content-length", "connection", "transfer-encoding", "mcp-session-id"}, strings.ToLower(name)) || strings.HasPrefix(strings.ToLower(name), "mcp-") {
 			d.fault(child(n, "headers"), "config.header", fmt.Sprintf("headers: %q is no header that can be set", name), "the transport sets Host, Connection, Content-Length, Transfer-Encoding and Mcp-*")
@@ -250,9 +263,6 @@ func (d *decoder) source(c *Config, src *Source, n *yaml.Node) {
 	}
 	if src.Concurrency > maxConcurrency {
 		d.fault(child(n, "concurrency"), "config.limit", fmt.Sprintf("concurrency: at most %d", maxConcurrency), "leave it out for its default")
-	}
-	if src.Grace == 0 {
-		src.Grace = def.Grace
 	}
 }
 

@@ -114,10 +114,7 @@ func (g *Gateway) Reload(cfg *config.Config) error {
 }
 
 func (g *Gateway) open(cfg *config.Config, srv *config.Server, src config.Source, label string) (backend.Source, error) {
-	key := "mcp"
-	if len(src.Command) > 0 {
-		key = "command"
-	}
+	key := src.Kind()
 	for _, k := range g.c.Kinds {
 		if k.Key == key {
 			server := srv.Name
