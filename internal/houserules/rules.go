@@ -11,6 +11,7 @@ func House() Rules {
 			{"wire", "."},
 			{"config", "."},
 			{"egress", ". config"},
+			{"internal/jsonschema", ". wire"},
 			{"internal/seal", ""},
 			{"internal/telemetry", ""},
 
@@ -55,6 +56,7 @@ func House() Rules {
 			"github.com/rogpeppe/go-internal":        "cmd/gatehouse",
 			"golang.org/x/tools/txtar":               "...",
 			"github.com/modelcontextprotocol/go-sdk": "test/...",
+			"github.com/santhosh-tekuri/jsonschema":  "internal/jsonschema test/corpus",
 		},
 		Spawns: map[string]string{
 			"backend/upstream": "runs the command: sources of the configuration file",
@@ -65,9 +67,10 @@ func House() Rules {
 			"internal/testenv": "waits until a program listens",
 		},
 		State: map[string]string{
-			"audit.waits":             "a pool of channels: what is in it has no meaning",
-			"wire.decoders":           "a pool of decoders: what is in it has no meaning",
-			"internal/testenv.builds": "programs are built once for all tests of a package",
+			"audit.waits":              "a pool of channels: what is in it has no meaning",
+			"internal/jsonschema.runs": "a pool of checks: what is in it has no meaning",
+			"wire.decoders":            "a pool of decoders: what is in it has no meaning",
+			"internal/testenv.builds":  "programs are built once for all tests of a package",
 		},
 		Long: map[string]string{},
 	}
