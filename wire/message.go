@@ -2,8 +2,10 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Kind tells the four sorts of JSON-RPC message apart.
@@ -154,6 +156,9 @@ func envelope(b []byte) (Message, error) {
 // foldKnown returns the known name that name equals but for case, or "".
 func foldKnown(name string, known ...string) string {
 	for _, k := range known {
+		if name == "" || name[0] < utf8.RuneSelf && name[0]|0x20 != k[0]|0x20 {
+			continue // most names differ here; ASCII letters fold by this bit
+		}
 		if name != k && strings.EqualFold(name, k) {
 			return k
 		}
@@ -191,6 +196,7 @@ func CheckID(id []byte) error {
 
 // AppendRequest writes a request. id is a verified id, params a verified object or nil.
 func AppendRequest(dst, id []byte, method string, params []byte) []byte {
+	dst = slices.Grow(dst, len(id)+len(method)+len(params)+len(`{"jsonrpc":"2.0","id":,"method":"","params":}`))
 	dst = append(dst, `{"jsonrpc":"2.0","id":`...)
 	dst = append(dst, id...)
 	dst = append(dst, `,"method":`...)

@@ -112,7 +112,13 @@ func (o Object) Append(dst []byte) []byte {
 }
 
 // Bytes is Append(nil).
-func (o Object) Bytes() []byte { return o.Append(nil) }
+func (o Object) Bytes() []byte {
+	n := 2
+	for i := range o {
+		n += len(o[i].Name) + len(o[i].Value) + len(`"":,`)
+	}
+	return o.Append(make([]byte, 0, n))
+}
 
 // AppendString writes s as a JSON string. Invalid UTF-8 becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte {
@@ -128,7 +134,7 @@ func AppendString(dst []byte, s string) []byte {
 }
 
 // String returns s as a JSON string.
-func String(s string) []byte { return AppendString(nil, s) }
+func String(s string) []byte { return AppendString(make([]byte, 0, len(s)+2), s) }
 
 // Text decodes a verified JSON string; false when b is something else.
 func Text(b []byte) (string, bool) {
@@ -151,7 +157,7 @@ func unquote(b []byte) string {
 			return string(out)
 		}
 	}
-	return string(b[1 : len(b)-1])
+	return intern(b[1 : len(b)-1])
 }
 
 func skipSpace(b []byte, i int) int {

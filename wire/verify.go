@@ -10,7 +10,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+// verifier is a decoder and what it reads from; both are used again.
+type verifier struct {
+	d jsontext.Decoder
+	b bytes.Buffer
+}
+
+var verifiers = sync.Pool{New: func() any { return new(verifier) }}
 
 // Verify reports whether b is exactly one JSON value with one reading: valid UTF-8, no duplicate members, no byte order
 // mark, no U+0000, nothing after the value, and within l. The error is an *Error.
@@ -22,9 +28,11 @@ func Verify(b []byte, l Limits) error {
 	if err := bound(b, l); err != nil {
 		return err
 	}
-	d := decoders.Get().(*jsontext.Decoder)
-	defer decoders.Put(d)
-	d.Reset(bytes.NewBuffer(b))
+	v := verifiers.Get().(*verifier)
+	defer verifiers.Put(v)
+	v.b = *bytes.NewBuffer(b)
+	d := &v.d
+	d.Reset(&v.b)
 	if _, err := d.ReadValue(); err != nil {
 		return syntaxError(err)
 	}

@@ -1,0 +1,85 @@
+package wire
+
+// intern is string(b), without a copy for what nearly every message holds: names of members, and values that are one of a
+// few. The compiler compares the bytes in place.
+func intern(b []byte) string {
+	switch string(b) {
+	case "jsonrpc":
+		return "jsonrpc"
+	case "id":
+		return "id"
+	case "method":
+		return "method"
+	case "params":
+		return "params"
+	case "result":
+		return "result"
+	case "error":
+		return "error"
+	case "code":
+		return "code"
+	case "message":
+		return "message"
+	case "data":
+		return "data"
+	case "name":
+		return "name"
+	case "version":
+		return "version"
+	case "title":
+		return "title"
+	case "arguments":
+		return "arguments"
+	case "uri":
+		return "uri"
+	case "cursor":
+		return "cursor"
+	case "_meta":
+		return "_meta"
+	case "progressToken":
+		return "progressToken"
+	case "requestId":
+		return "requestId"
+	case "content":
+		return "content"
+	case "structuredContent":
+		return "structuredContent"
+	case "isError":
+		return "isError"
+	case "type":
+		return "type"
+	case "text":
+		return "text"
+	case "resultType":
+		return "resultType"
+	case "complete":
+		return "complete"
+	case "ttlMs":
+		return "ttlMs"
+	case "cacheScope":
+		return "cacheScope"
+	case "io.modelcontextprotocol/protocolVersion":
+		return "io.modelcontextprotocol/protocolVersion"
+	case "io.modelcontextprotocol/clientInfo":
+		return "io.modelcontextprotocol/clientInfo"
+	case "io.modelcontextprotocol/clientCapabilities":
+		return "io.modelcontextprotocol/clientCapabilities"
+	case "io.modelcontextprotocol/serverInfo":
+		return "io.modelcontextprotocol/serverInfo"
+	case "io.modelcontextprotocol/logLevel":
+		return "io.modelcontextprotocol/logLevel"
+	case "tools/call":
+		return "tools/call"
+	case "tools/list":
+		return "tools/list"
+	case "resources/read":
+		return "resources/read"
+	case "prompts/get":
+		return "prompts/get"
+	case "2026-07-28":
+		return "2026-07-28"
+	case "2025-11-25":
+		return "2025-11-25"
+	}
+	return string(b)
+}
