@@ -83,17 +83,17 @@ func (h *house) close() {
 	}
 }
 
-// gateway is a gateway to be started: its configuration, data and key.
-type gateway struct{ file, addr, key string }
+// setup is a gateway to be started: its configuration, data and key.
+type setup struct{ file, addr, key string }
 
 // prepare writes the configuration of a gateway whose record lies below parent, and makes a key. Its servers are the
 // upstream, spoken to in either era.
-func (h *house) prepare(ctx context.Context, parent string) (*gateway, error) {
+func (h *house) prepare(ctx context.Context, parent string) (*setup, error) {
 	dir, err := h.temp(parent)
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{file: filepath.Join(dir, "gatehouse.yaml")}
+	g := &setup{file: filepath.Join(dir, "gatehouse.yaml")}
 	if g.addr, err = freeAddr(); err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func withOutput(err error) error {
 }
 
 // serve starts the gateway.
-func (h *house) serve(ctx context.Context, g *gateway) (*process, time.Duration, error) {
+func (h *house) serve(ctx context.Context, g *setup) (*process, time.Duration, error) {
 	p, took, err := start(ctx, g.addr, h.program, "serve", "--config", g.file)
 	if err == nil {
 		h.running = append(h.running, p)
