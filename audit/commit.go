@@ -48,8 +48,7 @@ func (l *log) write(ctx context.Context, r *Record) error {
 	if !l.busy {
 		l.busy = true
 		l.mu.Unlock()
-		l.lead(b)
-		return b.err
+		return l.lead(b)
 	}
 	if b.turn == nil {
 		b.turn = make(chan struct{}, 1)
@@ -58,10 +57,10 @@ func (l *log) write(ctx context.Context, r *Record) error {
 	l.mu.Unlock()
 	select {
 	case <-ended:
+		return b.err
 	case <-turn:
-		l.lead(b)
+		return l.lead(b)
 	}
-	return b.err
 }
 
 // Note implements Log.
@@ -94,7 +93,7 @@ func (l *log) flush() {
 	}
 	l.busy = true
 	l.mu.Unlock()
-	l.lead(b)
+	_ = l.lead(b) // every later record meets the fault
 }
 
 // add writes r into the next batch, waiting for room when it is full. l.mu is held.
@@ -108,7 +107,9 @@ func (l *log) add(ctx context.Context, r *Record) (*batch, error) {
 		return nil, l.dead
 	}
 	if l.next == nil {
-		l.next = &batch{buf: l.spare[:0]}
+		if l.next = l.spare; l.next == nil {
+			l.next = &batch{}
+		}
 		l.spare = nil
 	}
 	b := l.next
@@ -139,8 +140,8 @@ func (l *log) wait(ctx context.Context) error {
 	}
 }
 
-// lead commits b and passes the turn on. l.busy is set, and is this goroutine's until then.
-func (l *log) lead(b *batch) {
+// lead commits b and passes the turn on. l.busy is set, and is this goroutine's until then. b is not its caller's afterwards.
+func (l *log) lead(b *batch) error {
 	began := time.Now()
 	l.mu.Lock()
 	// A sync costs as much as many records. As long as letting others run brings some, it pays to wait; where nothing
@@ -158,13 +159,17 @@ func (l *log) lead(b *batch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.run, b.err = nil, err
-	if b.done != nil {
+	buf := b.buf[:0]
+	if cap(buf) > keepBytes {
+		buf = nil
+	}
+	if b.done != nil { // others still look at b
 		close(b.done)
+		b.buf = nil
+		b = &batch{}
 	}
-	if cap(b.buf) <= keepBytes {
-		l.spare = b.buf
-	}
-	b.buf = nil
+	b.buf, b.n = buf, 0
+	l.spare = b
 	if err != nil {
 		l.fail(err)
 	}
@@ -177,6 +182,7 @@ func (l *log) lead(b *batch) {
 		l.rest()
 		l.later()
 	}
+	return err
 }
 
 // rest says that nobody is at work. l.mu is held.
@@ -229,7 +235,7 @@ func (l *log) Close() error {
 	if b := l.next; b != nil {
 		l.busy = true
 		l.mu.Unlock()
-		l.lead(b)
+		_ = l.lead(b) // l.dead tells
 		l.mu.Lock()
 	}
 	if l.f == nil {

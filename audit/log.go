@@ -36,7 +36,7 @@ type log struct {
 	seq   uint64
 	next  *batch      // takes records; nil when there are none
 	run   *batch      // is being committed; nil when none is
-	spare []byte      // memory of a batch that is over
+	spare *batch      // one that is over, to be used again; may be nil
 	busy  bool        // somebody leads a batch, or has been told to
 	idle  *sync.Cond  // busy has become false
 	timer *time.Timer // flush

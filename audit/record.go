@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"sync"
 	"time"
 
 	"gatehouse"
@@ -39,14 +40,25 @@ func (l *log) Begin(ctx context.Context, c *gatehouse.Call, d Decision) (Entry, 
 	return &entry{l: l, call: c.ID, server: c.Server, method: c.Method, name: c.Name, principal: r.Principal}, l.write(ctx, r)
 }
 
+// digests is memory for the canonical form of arguments.
+var digests = sync.Pool{New: func() any { return new([]byte) }}
+
 // ArgDigest is SHA-256, in hex, over the canonical form of {"typ":"gatehouse/arguments/v1","arguments":…}.
 func ArgDigest(args []byte) (string, error) {
-	b, err := wire.Canonical(append(append([]byte(`{"arguments":`), args...), `,"typ":"gatehouse/arguments/v1"}`...))
+	room := digests.Get().(*[]byte)
+	defer digests.Put(room)
+	b := append(append(append((*room)[:0], `{"arguments":`...), args...), `,"typ":"gatehouse/arguments/v1"}`...)
+	b, err := wire.Canonicalize(b)
 	if err != nil {
 		return "", err
 	}
+	if *room = b[:0]; cap(b) > keepBytes {
+		*room = nil
+	}
 	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:]), nil
 }
 
 type entry struct {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,15 +178,12 @@ func (s *Server) View(ctx context.Context, caps gatehouse.Capabilities) *View {
 	s.mu.Lock()
 	v := s.views[class]
 	s.mu.Unlock()
-	cats := make([]*backend.Catalog, len(s.Sources))
+	var one [1]*backend.Catalog
+	cats := one[:]
 	if len(s.Sources) == 1 {
-		cats[0] = s.Sources[0].Catalog(ctx, caps)
+		one[0] = s.Sources[0].Catalog(ctx, caps)
 	} else {
-		var wg sync.WaitGroup
-		for i, src := range s.Sources {
-			wg.Go(func() { cats[i] = src.patient(ctx, caps) })
-		}
-		wg.Wait()
+		cats = s.catalogs(ctx, caps)
 	}
 	if v != nil && v.sameAs(cats) {
 		return v
@@ -198,7 +196,18 @@ func (s *Server) View(ctx context.Context, caps gatehouse.Capabilities) *View {
 			return o
 		}
 	}
-	v = newView(s, cats)
+	v = newView(s, slices.Clone(cats))
 	s.views[class] = v
 	return v
+}
+
+// catalogs asks all sources at once.
+func (s *Server) catalogs(ctx context.Context, caps gatehouse.Capabilities) []*backend.Catalog {
+	cats := make([]*backend.Catalog, len(s.Sources))
+	var wg sync.WaitGroup
+	for i, src := range s.Sources {
+		wg.Go(func() { cats[i] = src.patient(ctx, caps) })
+	}
+	wg.Wait()
+	return cats
 }

@@ -143,7 +143,8 @@ func clientInfo(raw []byte) (name, version string) {
 	if raw == nil {
 		return "", ""
 	}
-	o, _ := wire.ParseObject(raw)
+	var room [8]wire.Member
+	o, _ := wire.AppendMembers(room[:0], raw)
 	name, _ = wire.Text(o.Get("name"))
 	version, _ = wire.Text(o.Get("version"))
 	return clip(name, 128), clip(version, 64)

@@ -5,7 +5,11 @@ import (
 	"gatehouse/wire"
 )
 
-var serverInfo = wire.Object{{Name: "name", Value: wire.String("gatehouse")}, {Name: "version", Value: wire.String(gatehouse.Version)}}.Bytes()
+var (
+	serverInfo = wire.Object{{Name: "name", Value: wire.String("gatehouse")}, {Name: "version", Value: wire.String(gatehouse.Version)}}.Bytes()
+	serverMeta = wire.Object{{Name: MetaServerInfo, Value: serverInfo}}.Bytes() // _meta of a result that has none
+	complete   = []byte(`"complete"`)
+)
 
 // Render writes a result in the form of the caller's revision. Members it does not own stay as the backend wrote them,
 // byte for byte.
@@ -26,9 +30,10 @@ func Render(revision, method string, r *gatehouse.Result) []byte {
 
 // renderModern adds what every modern result has.
 func renderModern(method string, o wire.Object, raw []byte) []byte {
-	var add wire.Object
+	var room [4]wire.Member
+	add := wire.Object(room[:0])
 	if !o.Has("resultType") {
-		add = append(add, wire.Member{Name: "resultType", Value: []byte(`"complete"`)})
+		add = append(add, wire.Member{Name: "resultType", Value: complete})
 	}
 	if method == "resources/read" {
 		if !o.Has("ttlMs") {
@@ -45,7 +50,7 @@ func renderModern(method string, o wire.Object, raw []byte) []byte {
 		}
 	}
 	if meta := o.Get("_meta"); meta == nil {
-		add = append(add, wire.Member{Name: "_meta", Value: wire.Object{{Name: MetaServerInfo, Value: serverInfo}}.Bytes()})
+		add = append(add, wire.Member{Name: "_meta", Value: serverMeta})
 	} else if m, ok := wire.ParseObject(meta); ok {
 		raw = o.Set("_meta", m.Set(MetaServerInfo, serverInfo).Bytes()).Bytes()
 	}

@@ -16,10 +16,9 @@ import (
 // body reads the request's body within its limits: bytes, and 5 seconds for every 64 KiB.
 func (x *request) body() ([]byte, *fault) {
 	limit := x.h.limits().RequestBytes
-	tooLarge := &fault{http.StatusRequestEntityTooLarge, "http.too_large", "the body is over the limit of " + itoa(limit) + " bytes", "limits.requestBytes in the configuration sets it"}
 	n := x.r.ContentLength
 	if n > int64(limit) {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	rc := http.NewResponseController(x.w)
 	_ = rc.SetReadDeadline(time.Now().Add(x.h.limits().HeaderTimeout * time.Duration(1+max(n, 0)>>16)))
@@ -33,7 +32,7 @@ func (x *request) body() ([]byte, *fault) {
 		_ = rc.SetReadDeadline(time.Now().Add(x.h.limits().HeaderTimeout * time.Duration(1+limit>>16)))
 		b, err = io.ReadAll(io.LimitReader(x.r.Body, int64(limit)+1))
 		if len(b) > limit {
-			return nil, tooLarge
+			return nil, tooLarge(limit)
 		}
 	}
 	if err != nil {
@@ -45,6 +44,10 @@ func (x *request) body() ([]byte, *fault) {
 		}
 	}
 	return b, nil
+}
+
+func tooLarge(limit int) *fault {
+	return &fault{http.StatusRequestEntityTooLarge, "http.too_large", "the body is over the limit of " + itoa(limit) + " bytes", "limits.requestBytes in the configuration sets it"}
 }
 
 func (x *request) limits() wire.Limits {
@@ -113,16 +116,20 @@ func (x *request) postModern(m wire.Message, version string) {
 		return
 	}
 	p.start(c)
-	ctx, cancel := context.WithCancel(x.r.Context()) // a disconnect is a cancellation
-	defer cancel()
-	res, err := x.h.c.Gateway.Call(ctx, c)
+	res, err := x.h.c.Gateway.Call(x.r.Context(), c) // a disconnect is a cancellation
 	p.finish(c, res, err)
 }
 
+// noParams is the Mcp-Param-* headers of a request that has none. Nobody writes to it.
+var noParams = http.Header{}
+
 func paramHeaders(h http.Header) http.Header {
-	out := http.Header{}
+	out := noParams
 	for name, v := range h {
 		if strings.HasPrefix(name, "Mcp-Param-") {
+			if len(out) == 0 {
+				out = http.Header{}
+			}
 			out[name] = v
 		}
 	}
@@ -134,8 +141,9 @@ func checkHeaders(h http.Header, m wire.Message, version string) error {
 	mismatch := func(msg string) error {
 		return &gatehouse.RPCError{Code: gatehouse.CodeHeaderMismatch, Message: "Header mismatch: " + msg}
 	}
-	params, _ := wire.ParseObject(m.Params)
-	meta, _ := wire.ParseObject(params.Get("_meta"))
+	var room, metaRoom [12]wire.Member
+	params, _ := wire.AppendMembers(room[:0], m.Params)
+	meta, _ := wire.AppendMembers(metaRoom[:0], params.Get("_meta"))
 	if revision, ok := wire.Text(meta.Get(transport.MetaRevision)); ok && revision != version {
 		if version == "" {
 			return mismatch("MCP-Protocol-Version is missing")
@@ -148,8 +156,13 @@ func checkHeaders(h http.Header, m wire.Message, version string) error {
 	case got != m.Method:
 		return mismatch("Mcp-Method differs from the body's method")
 	}
-	member := map[string]string{"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}[m.Method]
-	if member == "" {
+	var member string
+	switch m.Method {
+	case "tools/call", "prompts/get":
+		member = "name"
+	case "resources/read":
+		member = "uri"
+	default:
 		return nil
 	}
 	want, ok := wire.Text(params.Get(member))

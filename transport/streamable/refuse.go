@@ -72,20 +72,18 @@ func (a *reach) refuseHost(r *http.Request) *fault {
 }
 
 func (a *reach) refuseOrigin(r *http.Request) *fault {
-	refused := &fault{http.StatusForbidden, "origin.refused", "pages of this origin may not call here", "add it to origins: in the configuration if it is trusted"}
 	o := r.Header["Origin"]
 	switch len(o) {
 	case 0:
-		if s := r.Header.Get("Sec-Fetch-Site"); s == "cross-site" || s == "same-site" {
-			return refused
+		if s := r.Header.Get("Sec-Fetch-Site"); s != "cross-site" && s != "same-site" {
+			return nil
 		}
-		return nil
 	case 1:
 		if n := normalOrigin(o[0]); n != "" && a.origins[n] {
 			return nil
 		}
 	}
-	return refused
+	return &fault{http.StatusForbidden, "origin.refused", "pages of this origin may not call here", "add it to origins: in the configuration if it is trusted"}
 }
 
 // cors lets pages of listed origins read answers; the origin has passed refuseOrigin.
