@@ -67,9 +67,9 @@ func House() Rules {
 			"internal/testenv": "waits until a program listens",
 		},
 		State: map[string]string{
-			"audit.waits":              "a pool of channels: what is in it has no meaning",
+			"audit.digests":            "a pool of memory: what is in it has no meaning",
 			"internal/jsonschema.runs": "a pool of checks: what is in it has no meaning",
-			"wire.decoders":            "a pool of decoders: what is in it has no meaning",
+			"wire.verifiers":           "a pool of decoders: what is in it has no meaning",
 			"internal/testenv.builds":  "programs are built once for all tests of a package",
 		},
 		Long: map[string]string{},
