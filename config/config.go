@@ -95,7 +95,7 @@ type Limits struct {
 	ConnectionsPerAddress int `yaml:"connectionsPerAddress"`
 	// Time to read request headers. Default 5s.
 	HeaderTimeout time.Duration `yaml:"headerTimeout"`
-	// Time an idle connection is kept. Default 120s.
+	// Time an idle connection is kept. Default 2m.
 	IdleTimeout time.Duration `yaml:"idleTimeout"`
 	// Longest time one call may take. Default 5m.
 	CallTimeout time.Duration `yaml:"callTimeout"`
