@@ -23,7 +23,7 @@ import (
 type server struct {
 	versions string // of server/discover; "" does not know it
 	session  string // Mcp-Session-Id that initialize gives
-	answer   func(w http.ResponseWriter, id json.RawMessage)
+	answer   func(w http.ResponseWriter, id, progressToken json.RawMessage)
 
 	mu    sync.Mutex // guards calls
 	calls []string
@@ -33,6 +33,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var m struct {
 		ID     json.RawMessage
 		Method string
+		Params struct {
+			Meta struct{ ProgressToken json.RawMessage } `json:"_meta"`
+		}
 	}
 	if r.Method != http.MethodPost || json.NewDecoder(r.Body).Decode(&m) != nil {
 		w.WriteHeader(http.StatusMethodNotAllowed)
@@ -59,7 +62,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.calls = append(s.calls, r.Header.Get("MCP-Protocol-Version")+" "+r.Header.Get("Mcp-Session-Id"))
 		s.mu.Unlock()
 		if s.answer != nil {
-			s.answer(w, m.ID)
+			s.answer(w, m.ID, m.Params.Meta.ProgressToken)
 			return
 		}
 		reply(`{"resultType":"complete","content":[]}`)
@@ -82,17 +85,21 @@ func openSource(t *testing.T, h http.Handler) backend.Source {
 	return src
 }
 
-type silent struct{}
+// listener hears what a call tells its caller.
+type listener chan string
 
-func (silent) Notify(context.Context, string, []byte) error { return nil }
-func (silent) CanAsk() bool                                 { return true }
-func (silent) Ask(context.Context, string, []byte) ([]byte, error) {
+func (l listener) Notify(_ context.Context, method string, params []byte) error {
+	l <- method + " " + string(params)
+	return nil
+}
+func (listener) CanAsk() bool { return true }
+func (listener) Ask(context.Context, string, []byte) ([]byte, error) {
 	return []byte(`{"action":"decline"}`), nil
 }
 
 func toolCall(era gatehouse.Era, caps gatehouse.Capabilities) *gatehouse.Call {
 	return &gatehouse.Call{
-		ID: "1", Method: "tools/call", Name: "t", Target: gatehouse.Target{Name: "t"}, Principal: &gatehouse.Principal{ID: "p"}, Peer: silent{},
+		ID: "1", Method: "tools/call", Name: "t", Target: gatehouse.Target{Name: "t"}, Principal: &gatehouse.Principal{ID: "p"}, Peer: make(listener, 9),
 		Client: gatehouse.Client{Era: era, Capabilities: caps},
 	}
 }
@@ -130,7 +137,7 @@ func TestEraOfCalls(t *testing.T) {
 
 // A question that the call does not wait for must not keep a modern caller from the answer that is there.
 func TestQuestionBesideAnswer(t *testing.T) {
-	s := &server{session: "abc", answer: func(w http.ResponseWriter, id json.RawMessage) {
+	s := &server{session: "abc", answer: func(w http.ResponseWriter, id, _ json.RawMessage) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"roots/list\"}\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"content\":[],\"done\":true}}\n\n", id)
 	}}
@@ -144,5 +151,36 @@ func TestQuestionBesideAnswer(t *testing.T) {
 	}
 	if o, _ := wire.ParseObject(res.Raw); string(o.Get("done")) != "true" {
 		t.Errorf("Call = %s, want the upstream's result", res.Raw)
+	}
+}
+
+// A legacy caller waits while it is asked something, so it hears of progress meanwhile.
+func TestProgressWhileAsked(t *testing.T) {
+	asked := make(chan bool)
+	s := &server{session: "abc", answer: func(w http.ResponseWriter, _, token json.RawMessage) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"roots/list\"}\n\n")
+		w.(http.Flusher).Flush()
+		<-asked
+		fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":%s,\"progress\":1}}\n\n", token)
+		w.(http.Flusher).Flush()
+		<-asked
+	}}
+	src := openSource(t, s)
+	defer close(asked)
+	c := toolCall(gatehouse.Legacy, gatehouse.Capabilities{Roots: true})
+	c.ProgressToken = []byte(`"p"`)
+	res, err := src.Call(t.Context(), c)
+	if err != nil || res.Input == nil {
+		t.Fatalf("Call = %v, %v, want a question", res, err)
+	}
+	asked <- true
+	select {
+	case got := <-c.Peer.(listener):
+		if want := `notifications/progress {"progressToken":"p","progress":1}`; got != want {
+			t.Errorf("the caller hears %s, want %s", got, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the caller hears nothing")
 	}
 }

@@ -200,10 +200,21 @@ func (r *run) park(on bool) {
 	r.timer.Reset(min(r.limit, r.longest))
 }
 
+// caller is the call that r is made for and that could be asked something, nil while it is parked.
 func (r *run) caller() *gatehouse.Call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.parked {
+		return nil
+	}
+	return r.call
+}
+
+// listener is the call that hears of r: a legacy caller still waits while it is asked something.
+func (r *run) listener() *gatehouse.Call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.parked && r.call != nil && r.call.Client.Era == gatehouse.Modern {
 		return nil
 	}
 	return r.call
@@ -494,7 +505,7 @@ func (ss *session) note(m wire.Message, from *run) {
 		if !r.advance(o.Get("progress")) {
 			return
 		}
-		if c := r.caller(); c != nil && c.ProgressToken != nil && r.notes.Add(1) <= maxNotes {
+		if c := r.listener(); c != nil && c.ProgressToken != nil && r.notes.Add(1) <= maxNotes {
 			_ = c.Peer.Notify(r.ctx, m.Method, o.Set("progressToken", c.ProgressToken).Bytes())
 		}
 	case "notifications/message":
@@ -509,7 +520,7 @@ func (ss *session) note(m wire.Message, from *run) {
 			ss.src.env.Emit(backend.Event{Kind: backend.Message, Principal: ss.principal, Method: m.Method, Params: bytes.Clone(m.Params)})
 			return
 		}
-		if c := r.caller(); c != nil && wantsLevel(c, o) && r.notes.Add(1) <= maxNotes {
+		if c := r.listener(); c != nil && wantsLevel(c, o) && r.notes.Add(1) <= maxNotes {
 			_ = c.Peer.Notify(r.ctx, m.Method, m.Params)
 		}
 	case "notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed":
