@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	maxRounds  = 64     // levels of a value
+	maxRounds  = 4      // that may use up their fuel; there are more when they use less
 	maxReplace = 10_000 // values replaced in one round
 	maxChanged = 100    // places named
 )
@@ -16,36 +16,38 @@ const (
 // changed and nil when nothing fitting is left, and the places that changed, at most 100. An *Error jsonschema.fuel or
 // jsonschema.instance means it is not known whether b fits.
 func (s *Schema) Conform(b []byte) (out []byte, changed []string, err error) {
-	for range maxRounds {
-		next, places, err := s.round(b)
+	for fuel := maxRounds * s.limits.Fuel; fuel > 0; {
+		next, more, err := s.round(b, &changed, &fuel)
 		if err != nil {
 			return nil, nil, err
 		}
-		if next == nil || len(places) == 0 {
+		if !more {
 			return next, changed, nil
 		}
-		changed = append(changed, places[:min(len(places), maxChanged-len(changed))]...)
 		b = next
 	}
-	return nil, changed, nil
+	return nil, nil, outOfFuel()
 }
 
-// round replaces what one check finds.
-func (s *Schema) round(b []byte) (out []byte, places []string, err error) {
+// round replaces what one check finds; more tells that it found something, and left something.
+func (s *Schema) round(b []byte, changed *[]string, fuel *int) (out []byte, more bool, err error) {
 	r, err := s.start(b)
 	if err != nil {
-		return nil, nil, err
+		return nil, false, err
 	}
 	defer r.done()
-	if r.check(s.root, 0, nil) {
-		return b, nil, nil
+	fits := r.check(s.root, 0, nil)
+	*fuel -= s.limits.Fuel - r.fuel
+	if fits && !r.spent {
+		return b, false, nil
 	}
 	if !r.spent {
 		r.fuel, r.report, r.limit = s.limits.Fuel, true, maxReplace
 		r.check(s.root, 0, nil)
+		*fuel -= s.limits.Fuel - r.fuel
 	}
 	if r.spent || len(r.fails) == 0 {
-		return nil, nil, outOfFuel()
+		return nil, false, outOfFuel()
 	}
 	found := make([]place, 0, len(r.fails))
 	for _, f := range r.fails {
@@ -56,9 +58,9 @@ func (s *Schema) round(b []byte) (out []byte, places []string, err error) {
 	slices.SortFunc(found, func(a, b place) int { return int(a.at - b.at) })
 	r.around(found)
 	if slices.ContainsFunc(found, func(p place) bool { return p.at == 0 }) {
-		return nil, nil, nil
+		return nil, false, nil
 	}
-	return r.replace(found, &places), places, nil
+	return r.replace(found, changed), true, nil
 }
 
 // place is what is to be replaced.

@@ -25,7 +25,7 @@ func (r *run) equal(a *value, i int32, b *value, j int32) bool {
 		y.read(b.raw(j))
 		return x.cmp(&y) == 0
 	case text:
-		return r.spend(r.long(p)) && bytes.Equal(a.str(i), b.str(j))
+		return r.spend(r.long(p)+r.long(q)) && bytes.Equal(a.str(i), b.str(j))
 	case array:
 		for c, d := i+1, j+1; c < p.next; c, d = a.parts[c].next, b.parts[d].next {
 			if !r.equal(a, c, b, d) {
@@ -94,7 +94,7 @@ func (r *run) unique(i int32) (twin int32, ok bool) {
 	}
 	slices.SortFunc(items, func(a, b item) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.at, b.at)) })
 	for k := range items {
-		for m := k - 1; m >= 0 && items[m].hash == items[k].hash; m-- {
+		for m := k - 1; m >= 0 && items[m].hash == items[k].hash && !r.spent; m-- {
 			if r.equal(&r.in, items[m].at, &r.in, items[k].at) {
 				return items[k].at, false
 			}

@@ -110,6 +110,34 @@ func TestWithin(t *testing.T) {
 	}
 }
 
+// A check that runs out of fuel at its very end has no answer either.
+func TestFuelAtTheEnd(t *testing.T) {
+	long := strings.Repeat("a", 1<<20)
+	for schema, in := range map[string]string{
+		`{"uniqueItems":true}`:                               `["` + long + `","b"]`,
+		`{"not":{"minLength":2000000}}`:                      `"` + long + `"`,
+		`{"contains":{"minLength":2000000},"minContains":0}`: `["` + long + `"]`,
+		`{"propertyNames":{"not":{"minLength":2000000}}}`:    `{"` + long + `":1}`,
+		`{"if":{"minLength":2000000}}`:                       `"` + long + `"`,
+		`{"oneOf":[{"minLength":2000000},true]}`:             `"` + long + `"`,
+		`{"additionalProperties":{}}`:                        `{"` + long + `":1}`,
+		`{"dependentRequired":{"a":["b"]}}`:                  `{"b":"` + long + `"}`,
+	} {
+		s, err := Compile([]byte(schema), Limits{Fuel: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fails, err := s.Validate([]byte(in))
+		if e, _ := errors.AsType[*gatehouse.Error](err); codeOf(e) != "jsonschema.fuel" {
+			t.Errorf("Validate with %s: %v, %v, want jsonschema.fuel", schema, fails, err)
+		}
+		out, _, err := s.Conform([]byte(in))
+		if e, _ := errors.AsType[*gatehouse.Error](err); codeOf(e) != "jsonschema.fuel" {
+			t.Errorf("Conform with %s: %.40s, %v, want jsonschema.fuel", schema, out, err)
+		}
+	}
+}
+
 // Whatever a schema and a value do together, the check ends soon: with an answer or out of fuel.
 func TestFuel(t *testing.T) {
 	text := `"` + strings.Repeat("a", 1<<20) + `"`
@@ -123,7 +151,8 @@ func TestFuel(t *testing.T) {
 		{"a value that multiplies", `{"allOf":[{"items":{"$ref":"#"}},{"items":{"$ref":"#"}}]}`, nest(60, `[`, ``, `]`), "jsonschema.fuel"},
 		{"long chain", `{"$ref":"#/$defs/d0","$defs":{` + list(900, func(i int) string { return fmt.Sprintf(`"d%d":{"allOf":[{"$ref":"#/$defs/d%d"}]}`, i, i+1) }) + `,"d900":{"items":{"$ref":"#"}}}}`, nest(64, `[`, ``, `]`), "jsonschema.fuel"},
 		{"lengths of a long string", `{"allOf":[` + list(900, func(int) string { return `{"minLength":1000000,"maxLength":1100000}` }) + `]}`, text, "jsonschema.fuel"},
-		{"a pattern on a long string", `{"pattern":"^(a?){50}b"}`, text[:100<<10] + `"`, ""},
+		{"a pattern on a long string", `{"pattern":"(a?){50}b"}`, text[:25<<10] + `"`, ""},
+		{"a base64 pattern on a long string", `{"pattern":"^[A-Za-z0-9+/]*={0,2}$"}`, text[:600<<10] + `"`, ""},
 		{"patterns on a long string", `{"allOf":[` + list(100, func(i int) string { return `{"pattern":"^(a?){` + strconv.Itoa(100+i) + `}b"}` }) + `]}`, text, "jsonschema.fuel"},
 		{"an enumeration for each item", `{"items":{"enum":[` + list(5000, strconv.Itoa) + `]}}`, numbers, "jsonschema.fuel"},
 		{"texts of an enumeration", `{"items":{"enum":[` + list(5000, func(i int) string { return `"` + strconv.Itoa(i) + `"` }) + `]}}`, `[` + list(5000, func(i int) string { return `"` + strconv.Itoa(i) + `"` }) + `]`, ""},

@@ -57,9 +57,9 @@ func (f Failure) String() string {
 	s := f.Want + ", got " + f.Got
 	switch f.Rule {
 	case "required", "dependentRequired":
-		s = "is missing; expected " + f.Want
+		s = "missing: expected " + f.Want
 	case "additionalProperties", "unevaluatedProperties":
-		s = "is no property here; " + f.Want
+		s = "unknown property: " + f.Want
 	default:
 		s = "expected " + s
 	}
@@ -115,11 +115,11 @@ func (s *Schema) Validate(instance []byte) ([]Failure, error) {
 		return nil, err
 	}
 	defer r.done()
-	if r.check(s.root, 0, nil) {
-		return nil, nil
-	}
-	if r.spent {
+	switch fits := r.check(s.root, 0, nil); {
+	case r.spent:
 		return nil, outOfFuel()
+	case fits:
+		return nil, nil
 	}
 	// It does not fit. What to say about it is found in a second reading, on fresh fuel.
 	r.fuel, r.report = s.limits.Fuel, true

@@ -200,10 +200,8 @@ func (k *numberRules) describe() string {
 
 func (v *value) alternatives(list []*node, depth int) string {
 	var words []string
-	for _, n := range list {
-		if w := v.describe(n, depth+1); len(words) < maxChoices {
-			words = appendNew(words, w)
-		}
+	for _, n := range list[:min(len(list), 2*maxChoices)] {
+		words = appendNew(words, v.describe(n, depth+1))
 	}
 	return join(words, " or ")
 }
@@ -248,7 +246,8 @@ func (v *value) about(n *node, depth int) string {
 // suggest tells which properties there are: the one that is meant, if one is near.
 func (v *value) suggest(n *node, name string) string {
 	var names, words []string
-	v.known(n, &names, 0)
+	look := 500
+	v.known(n, &names, &look)
 	names = slices.DeleteFunc(names, func(s string) bool { return s == name })
 	if near := nearest(name, names); near != "" {
 		return "did you mean " + quote(near) + "?"
@@ -271,18 +270,21 @@ func (v *value) suggest(n *node, name string) string {
 }
 
 // known collects the properties that a schema names, in the order it names them.
-func (v *value) known(n *node, names *[]string, depth int) {
+func (v *value) known(n *node, names *[]string, look *int) {
+	if *look--; *look < 0 {
+		return
+	}
 	if props := v.get(n.at, "properties"); props > 0 {
 		v.children(props, func(key, _ int32) {
-			if key > 0 && len(*names) < 500 {
+			if key > 0 && len(*names) < 200 {
 				*names = appendNew(*names, string(v.str(key)))
 			}
 		})
 	}
-	if n.apply != nil && depth < 4 {
+	if n.apply != nil {
 		n.apply.each(func(sub *node) bool {
-			v.known(sub, names, depth+1)
-			return len(*names) < 500
+			v.known(sub, names, look)
+			return *look > 0
 		})
 	}
 }
