@@ -245,3 +245,15 @@ func AppendError(dst, id []byte, e RPC) []byte {
 	}
 	return append(dst, "}}"...)
 }
+
+// AppendLine writes a verified message as one line. Line breaks between its tokens become blanks (none stands within a
+// string): a reader of lines would take what stands between two of them for a message of its own.
+func AppendLine(dst, msg []byte) []byte {
+	for _, c := range msg {
+		if c == '\n' || c == '\r' {
+			c = ' '
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, '\n')
+}

@@ -191,7 +191,7 @@ func (c *child) send(ctx context.Context, ss *session, msg []byte) error {
 	if !ss.alive() {
 		return context.Cause(ss.ctx)
 	}
-	line := append(bytes.Clone(msg), '\n')
+	line := wire.AppendLine(make([]byte, 0, len(msg)+1), msg)
 	now := time.Now()
 	_ = c.in.SetWriteDeadline(now.Add(c.src.b.write))
 	woken := make(chan struct{})
