@@ -150,6 +150,7 @@ func (s *Stream) Next(ctx context.Context) (method string, params []byte, err er
 			return m.method, m.params, nil
 		}
 		if done {
+			s.wake() // whoever else waits
 			return "", nil, io.EOF
 		}
 		select {

@@ -4,6 +4,7 @@ package stdio
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse"
@@ -48,42 +50,52 @@ type server struct {
 	mu        sync.Mutex
 	client    gatehouse.Client // legacy, after initialize
 	level     string
+	began     chan struct{}                 // of the last initialize: closed when it has its answer; nil when there was none
 	inFlight  map[string]context.CancelFunc // by id as written
 	questions map[string]chan wire.Message
 	asked     int
 	stream    *gateway.Stream // legacy: events of the session
 }
 
-// Serve answers until the input ends or ctx does.
+// Serve answers until the input ends or ctx does. Neither a client that reads nothing nor a call that does not end keeps
+// it from seeing that.
 func Serve(ctx context.Context, c Config) error {
 	s := &server{c: c, slots: make(chan struct{}, maxCalls), inFlight: map[string]context.CancelFunc{}, questions: map[string]chan wire.Message{}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	lines := make(chan []byte)
+	lines := make(chan []byte, 16)
 	failed := make(chan error, 1)
-	go func() { failed <- s.read(ctx, lines) }()
-	for {
-		select {
-		case line := <-lines:
+	go func() {
+		defer close(lines)
+		failed <- s.read(ctx, lines)
+	}()
+	taken := make(chan struct{})
+	go func() {
+		defer close(taken)
+		for line := range lines {
 			s.take(ctx, line)
-			continue
-		case err := <-failed:
-			s.finish(cancel)
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		case <-ctx.Done():
-			s.finish(cancel)
-			return nil
 		}
+	}()
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
 	}
+	s.finish(cancel, taken)
+	if errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // finish lets answers that are ready out, then ends what still runs. A client that closed the input reads no more.
-func (s *server) finish(cancel context.CancelFunc) {
+func (s *server) finish(cancel context.CancelFunc, taken <-chan struct{}) {
 	done := make(chan struct{})
-	go func() { s.calls.Wait(); close(done) }()
+	go func() {
+		<-taken
+		s.calls.Wait()
+		close(done)
+	}()
 	t := time.NewTimer(lingering)
 	defer t.Stop()
 	select {
@@ -95,7 +107,7 @@ func (s *server) finish(cancel context.CancelFunc) {
 	stream := s.stream
 	s.mu.Unlock()
 	if stream != nil {
-		stream.Close()
+		go stream.Close()
 	}
 }
 
@@ -117,7 +129,7 @@ func (s *server) read(ctx context.Context, out chan<- []byte) error {
 		}
 		line := append([]byte(nil), buf[:len(buf)-1]...)
 		buf = buf[:0]
-		if len(line) == 0 {
+		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
 		select {
@@ -129,14 +141,15 @@ func (s *server) read(ctx context.Context, out chan<- []byte) error {
 }
 
 func (s *server) send(msg []byte) {
+	line := wire.AppendLine(make([]byte, 0, len(msg)+1), msg)
 	s.write.Lock()
 	defer s.write.Unlock()
-	_, _ = s.c.Out.Write(append(msg, '\n'))
+	_, _ = s.c.Out.Write(line)
 }
 
-func (s *server) fail(id []byte, err error, callID string, era gatehouse.Era) {
+func failure(id []byte, err error, callID string, era gatehouse.Era) []byte {
 	e, _ := transport.RPC(err, callID, era)
-	s.send(wire.AppendError(nil, id, e))
+	return wire.AppendError(nil, id, e)
 }
 
 // take handles one line.
@@ -145,7 +158,7 @@ func (s *server) take(ctx context.Context, line []byte) {
 	l.Bytes, l.Depth = s.c.Limits.RequestBytes, s.c.Limits.Depth
 	m, err := wire.Parse(line, l)
 	if err != nil {
-		s.fail(m.ID, err, "", gatehouse.Modern)
+		s.send(failure(m.ID, err, "", gatehouse.Modern))
 		return
 	}
 	switch m.Kind {
@@ -154,38 +167,57 @@ func (s *server) take(ctx context.Context, line []byte) {
 	case wire.Notification:
 		s.notified(ctx, m)
 	default:
-		select {
-		case s.slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		cctx, cancel := context.WithCancel(ctx)
-		s.mu.Lock()
-		_, dup := s.inFlight[string(m.ID)]
-		if !dup {
-			s.inFlight[string(m.ID)] = cancel
-		}
-		s.mu.Unlock()
-		if dup {
-			cancel()
-			<-s.slots
-			s.fail(m.ID, &gatehouse.RPCError{Code: gatehouse.CodeInvalidRequest, Message: "Invalid request: a request with this id is in flight"}, "", gatehouse.Legacy)
-			return
-		}
-		run := func() {
-			s.request(cctx, m)
-			cancel()
-			s.mu.Lock()
-			delete(s.inFlight, string(m.ID))
-			s.mu.Unlock()
-			<-s.slots
-		}
-		if m.Method == "initialize" { // what follows depends on it
-			run()
-			return
-		}
-		s.calls.Go(run)
+		s.begin(ctx, m)
 	}
+}
+
+// begin starts a request. Nothing here waits: the answers that calls in flight wait for come on the same input.
+func (s *server) begin(ctx context.Context, m wire.Message) {
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		s.send(failure(m.ID, &gatehouse.RPCError{Code: gatehouse.CodeInternal, Message: fmt.Sprintf("more than %d calls in flight; wait for answers first", maxCalls)}, "", gatehouse.Legacy))
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	_, dup := s.inFlight[string(m.ID)]
+	if !dup {
+		s.inFlight[string(m.ID)] = cancel
+	}
+	before := s.began
+	var done chan struct{}
+	if !dup && m.Method == "initialize" {
+		done = make(chan struct{})
+		s.began = done
+	}
+	s.mu.Unlock()
+	if dup {
+		cancel()
+		<-s.slots
+		s.send(failure(m.ID, &gatehouse.RPCError{Code: gatehouse.CodeInvalidRequest, Message: "Invalid request: a request with this id is in flight"}, "", gatehouse.Legacy))
+		return
+	}
+	s.calls.Go(func() {
+		if before != nil { // what follows an initialize depends on it
+			select {
+			case <-before:
+			case <-ctx.Done():
+			}
+		}
+		answer := s.request(ctx, m)
+		s.mu.Lock()
+		delete(s.inFlight, string(m.ID)) // before the answer: with it the client may use the id again
+		s.mu.Unlock()
+		if ctx.Err() == nil { // what was cancelled has no answer
+			s.send(answer)
+		}
+		cancel()
+		if done != nil {
+			close(done)
+		}
+		<-s.slots
+	})
 }
 
 func (s *server) answer(m wire.Message) {
@@ -214,8 +246,8 @@ func (s *server) notified(ctx context.Context, m wire.Message) {
 	}
 }
 
-// request answers one request.
-func (s *server) request(ctx context.Context, m wire.Message) {
+// request returns the answer to one request.
+func (s *server) request(ctx context.Context, m wire.Message) []byte {
 	s.mu.Lock()
 	client, level := s.client, s.level
 	s.mu.Unlock()
@@ -229,8 +261,7 @@ func (s *server) request(ctx context.Context, m wire.Message) {
 		if m.Method == "server/discover" { // a probe without its metadata
 			err = &gatehouse.RPCError{Code: gatehouse.CodeInvalidParams, Message: "Invalid params: _meta must carry " + transport.MetaRevision}
 		}
-		s.fail(m.ID, err, "", era)
-		return
+		return failure(m.ID, err, "", era)
 	}
 	if !modern {
 		client.Era = gatehouse.Legacy
@@ -238,22 +269,17 @@ func (s *server) request(ctx context.Context, m wire.Message) {
 	p := &peer{s: s, ask: !modern}
 	c, err := transport.Decode(m, modern, transport.Origin{Server: s.c.Server, Principal: s.c.Principal, Peer: p, Received: s.c.Now(), Client: client, LogLevel: level})
 	if err != nil {
-		s.fail(m.ID, err, "", era)
-		return
+		return failure(m.ID, err, "", era)
 	}
 	if c.Method == "subscriptions/listen" {
-		s.listen(ctx, c, m.ID)
-		return
+		return s.listen(ctx, c, m.ID)
 	}
 	res, err := s.call(ctx, c)
-	if ctx.Err() != nil {
-		return // cancelled: no answer
-	}
+	p.ended.Store(true)
 	if err != nil {
-		s.fail(m.ID, err, c.ID, era)
-		return
+		return failure(m.ID, err, c.ID, era)
 	}
-	s.send(wire.AppendResult(nil, m.ID, transport.Render(c.Client.Revision, c.Method, res)))
+	return wire.AppendResult(nil, m.ID, transport.Render(c.Client.Revision, c.Method, res))
 }
 
 // call makes a call, or what only a legacy session has.
@@ -268,10 +294,12 @@ func (s *server) call(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result
 		}
 		res, err := s.c.Gateway.Call(ctx, c)
 		if err == nil {
+			err = s.follow(c)
+		}
+		if err == nil {
 			s.mu.Lock()
 			s.client = c.Client
 			s.mu.Unlock()
-			err = s.follow(c)
 		}
 		return res, err
 	case "logging/setLevel":
@@ -319,17 +347,15 @@ func (s *server) follow(c *gatehouse.Call) error {
 	return nil
 }
 
-// listen serves one subscription of a modern client until it is cancelled or the gateway ends it.
-func (s *server) listen(ctx context.Context, c *gatehouse.Call, id []byte) {
+// listen serves one subscription of a modern client until it is cancelled or the gateway ends it, and returns its answer.
+func (s *server) listen(ctx context.Context, c *gatehouse.Call, id []byte) []byte {
 	want, err := transport.DecodeListen(c)
 	if err != nil {
-		s.fail(id, err, c.ID, gatehouse.Modern)
-		return
+		return failure(id, err, c.ID, gatehouse.Modern)
 	}
 	stream, granted, err := s.c.Gateway.Listen(ctx, c, want)
 	if err != nil {
-		s.fail(id, err, c.ID, gatehouse.Modern)
-		return
+		return failure(id, err, c.ID, gatehouse.Modern)
 	}
 	defer stream.Close()
 	s.send(transport.Acknowledged(id, granted))
@@ -338,9 +364,8 @@ func (s *server) listen(ctx context.Context, c *gatehouse.Call, id []byte) {
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				s.send(wire.AppendNotification(nil, "notifications/cancelled", wire.Object{{Name: "requestId", Value: id}}.Bytes()))
-				s.send(transport.ListenResult(id))
 			}
-			return
+			return transport.ListenResult(id)
 		}
 		s.send(wire.AppendNotification(nil, method, transport.ListenParams(id, params)))
 	}
@@ -348,13 +373,16 @@ func (s *server) listen(ctx context.Context, c *gatehouse.Call, id []byte) {
 
 // peer is the way back to the caller.
 type peer struct {
-	s   *server
-	ask bool
+	s     *server
+	ask   bool
+	ended atomic.Bool // the call has its result: nothing more belongs to it
 }
 
 // Notify implements gatehouse.Peer.
 func (p *peer) Notify(_ context.Context, method string, params []byte) error {
-	p.s.send(wire.AppendNotification(nil, method, params))
+	if !p.ended.Load() {
+		p.s.send(wire.AppendNotification(nil, method, params))
+	}
 	return nil
 }
 
