@@ -75,9 +75,13 @@ func transient(err error) bool {
 
 // judge lets the breaker know how a call went.
 func (s *source) judge(ctx context.Context, err error) {
+	if err == nil {
+		s.brk.good()
+		return
+	}
 	var re *gatehouse.RPCError
 	switch {
-	case err == nil, errors.As(err, &re):
+	case errors.As(err, &re):
 		s.brk.good()
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		s.brk.neutral()
@@ -105,8 +109,7 @@ func (s *source) once(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result
 	if errors.Is(err, errGone) {
 		s.pool.forget(ss)
 	}
-	var se *statusError
-	if errors.As(err, &se) && se.unfit() {
+	if se, ok := errors.AsType[*statusError](err); ok && se.unfit() {
 		s.pool.forget(ss)
 		s.doubt()
 	}
@@ -189,10 +192,11 @@ func canBeAsked(c gatehouse.Capabilities) bool {
 
 // params writes the params of c for the upstream.
 func (ss *session) params(c *gatehouse.Call, token string) []byte {
-	var o wire.Object
+	var room [8]wire.Member
+	o := wire.Object(room[:0])
 	switch c.Method {
 	case "tools/call", "prompts/get":
-		o = wire.Object{{Name: "name", Value: wire.String(c.Target.Name)}}
+		o = append(o, wire.Member{Name: "name", Value: wire.String(c.Target.Name)})
 		if c.Arguments != nil {
 			o = append(o, wire.Member{Name: "arguments", Value: c.Arguments})
 		}
@@ -230,6 +234,9 @@ func (ss *session) params(c *gatehouse.Call, token string) []byte {
 
 // mirror sets the headers that repeat the body.
 func (r *run) mirror(c *gatehouse.Call) error {
+	if t := c.Target.Tool; t != nil {
+		r.head = make([]egress.Field, 0, 1+len(t.Headers))
+	}
 	switch c.Method {
 	case "tools/call", "prompts/get", "resources/read":
 		r.head = append(r.head, egress.Field{Name: "Mcp-Name", Value: wire.EncodeHeader(c.Target.Name)})

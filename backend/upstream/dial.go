@@ -228,8 +228,14 @@ func (ss *session) initialize(ctx context.Context) error {
 	return nil
 }
 
+// none is no capabilities.
+var none = []byte("{}")
+
 // declare writes the capabilities of a class.
 func declare(c gatehouse.Capabilities, modern bool) []byte {
+	if c.Class() == "" {
+		return none
+	}
 	var o wire.Object
 	add := func(name, value string) { o = append(o, wire.Member{Name: name, Value: []byte(value)}) }
 	switch {
@@ -262,9 +268,10 @@ const metaPrefix = "io.modelcontextprotocol/"
 
 // meta writes params._meta of a request. c is nil for requests of our own.
 func (ss *session) meta(c *gatehouse.Call, caps gatehouse.Capabilities, token string) []byte {
-	var o wire.Object
+	var room [12]wire.Member
+	o := wire.Object(room[:0])
 	if c != nil {
-		o, _ = wire.ParseObject(c.Meta)
+		o, _ = wire.AppendMembers(o, c.Meta)
 		o = o.Delete("baggage", "progressToken")
 	}
 	if token != "" {
@@ -276,12 +283,14 @@ func (ss *session) meta(c *gatehouse.Call, caps gatehouse.Capabilities, token st
 		}
 		return o.Bytes()
 	}
-	info := wire.Object{{Name: "name", Value: wire.String("gatehouse")}, {Name: "version", Value: wire.String(gatehouse.Version)}}
+	name := "gatehouse"
 	if c != nil && c.Client.Name != "" {
-		info = wire.Object{{Name: "name", Value: wire.String("gatehouse (" + clip(c.Client.Name) + ")")}, {Name: "version", Value: wire.String(gatehouse.Version)}}
+		name = "gatehouse (" + clip(c.Client.Name) + ")"
 	}
+	info := append(make([]byte, 0, len(name)+48), `{"name":`...)
+	info = append(wire.AppendString(info, name), `,"version":"`+gatehouse.Version+`"}`...)
 	o = append(o, wire.Member{Name: metaPrefix + "protocolVersion", Value: wire.String(ss.rev)},
-		wire.Member{Name: metaPrefix + "clientInfo", Value: info.Bytes()},
+		wire.Member{Name: metaPrefix + "clientInfo", Value: info},
 		wire.Member{Name: metaPrefix + "clientCapabilities", Value: declare(caps, true)})
 	if c != nil && c.LogLevel != "" {
 		o = append(o, wire.Member{Name: metaPrefix + "logLevel", Value: wire.String(c.LogLevel)})

@@ -118,7 +118,7 @@ type httpCarrier struct {
 }
 
 func (h *httpCarrier) headers(ss *session, method string, extra []egress.Field) []egress.Field {
-	out := make([]egress.Field, 0, 8+len(h.src.http.header)+len(extra))
+	out := make([]egress.Field, 0, 9+len(h.src.http.header)+len(extra))
 	out = append(out, h.src.http.header...)
 	if method != "DELETE" {
 		accept := "application/json, text/event-stream"
@@ -142,11 +142,11 @@ func (h *httpCarrier) headers(ss *session, method string, extra []egress.Field) 
 }
 
 func (h *httpCarrier) exchange(ctx context.Context, ss *session, r *run, msg []byte) error {
-	head := r.head
+	head := h.headers(ss, "POST", r.head)
 	if ss.modern {
-		head = append([]egress.Field{{Name: "Mcp-Method", Value: r.method}}, head...)
+		head = append(head, egress.Field{Name: "Mcp-Method", Value: r.method})
 	}
-	res, err := h.src.http.client.Do(ctx, &egress.Request{Method: "POST", Header: h.headers(ss, "POST", head), Body: msg, Idempotent: retriable(r.method)})
+	res, err := h.src.http.client.Do(ctx, &egress.Request{Method: "POST", Header: head, Body: msg, Idempotent: retriable(r.method)})
 	if err != nil {
 		return err
 	}
@@ -297,12 +297,12 @@ func (h *httpCarrier) body(res *egress.Response) ([]byte, error) {
 		return nil, tooLarge()
 	}
 	if n := res.ContentLength; n >= 0 && n <= bodyAtOnce {
-		b := make([]byte, n)
-		_, err := io.ReadFull(res.Body, b)
+		b := make([]byte, n+1)
+		_, err := io.ReadFull(res.Body, b[:n])
 		if err == nil {
-			_, _ = res.Body.Read(make([]byte, 1)) // the end, so that the connection is kept
+			_, _ = res.Body.Read(b[n:]) // the end, so that the connection is kept
 		}
-		return b, err
+		return b[:n:n], err
 	}
 	b, err := io.ReadAll(io.LimitReader(res.Body, int64(most)+1))
 	if err == nil && len(b) > most {
@@ -375,7 +375,11 @@ func (h *httpCarrier) close(ss *session) {
 }
 
 func contentType(res *egress.Response) string {
-	ct, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	ct := res.Header.Get("Content-Type")
+	if ct == "application/json" || ct == "text/event-stream" { // as most write it
+		return ct
+	}
+	ct, _, _ = mime.ParseMediaType(ct)
 	return ct
 }
 

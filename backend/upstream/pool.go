@@ -27,7 +27,7 @@ type entry struct {
 	parted bool // no longer in the pool
 }
 
-// get returns the session under key, opening it when there is none. done must be called once it is not needed any more.
+// get returns the session under key, opening it when there is none. done must be called when it is not needed any more, and once only.
 func (p *pool) get(ctx context.Context, key, principal string, caps gatehouse.Capabilities) (ss *session, done func(), err error) {
 	p.mu.Lock()
 	e := p.m[key]
@@ -50,14 +50,11 @@ func (p *pool) get(ctx context.Context, key, principal string, caps gatehouse.Ca
 	}
 	e.users++
 	p.mu.Unlock()
-	var once sync.Once
 	done = func() {
-		once.Do(func() {
-			p.mu.Lock()
-			e.users--
-			e.used = time.Now()
-			p.mu.Unlock()
-		})
+		p.mu.Lock()
+		e.users--
+		e.used = time.Now()
+		p.mu.Unlock()
 	}
 	select {
 	case <-e.ready:

@@ -75,7 +75,7 @@ type run struct {
 	head    []egress.Field // besides the session's own
 	cancel  context.CancelCauseFunc
 	ctx     context.Context
-	asks    chan question
+	asks    chan question // nil where nothing may be asked
 	fin     chan struct{} // closed once msg or err is set
 	once    sync.Once
 	msg     wire.Message
@@ -121,7 +121,10 @@ func (ss *session) die(err error) {
 }
 
 func (ss *session) newRun(parent context.Context, method string, limit time.Duration) *run {
-	r := &run{id: ss.src.ids.Add(1), method: method, asks: make(chan question, maxAsks), fin: make(chan struct{}), limit: limit}
+	r := &run{id: ss.src.ids.Add(1), method: method, fin: make(chan struct{}), limit: limit}
+	if ss.canAsk() {
+		r.asks = make(chan question, maxAsks)
+	}
 	r.longest = max(ss.src.env.Limits.CallTimeout, limit)
 	r.began, r.at = time.Now(), math.Inf(-1)
 	r.ctx, r.cancel = context.WithCancelCause(parent)
@@ -250,7 +253,8 @@ func (ss *session) remove(r *run) {
 // perform takes r through its whole exchange and leaves the outcome in it.
 func (ss *session) perform(r *run, params []byte) {
 	ss.add(r)
-	id := strconv.AppendInt(nil, r.id, 10)
+	var room [20]byte
+	id := strconv.AppendInt(room[:0], r.id, 10)
 	err := ss.car.exchange(r.ctx, ss, r, wire.AppendRequest(nil, id, r.method, params))
 	if err == nil {
 		err = errBroken

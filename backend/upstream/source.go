@@ -309,12 +309,13 @@ var (
 
 // explain makes the error a caller sees of whatever went wrong in an exchange.
 func (s *source) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	var re *gatehouse.RPCError
 	var ge *gatehouse.Error
 	var we *wire.Error
 	switch {
-	case err == nil:
-		return nil
 	case ctx.Err() != nil && context.Cause(ctx) == ctx.Err() && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return ctx.Err()
 	case errors.As(err, &re):
