@@ -13,32 +13,47 @@ import (
 // RPC is the one place where an error becomes a JSON-RPC error and an HTTP status. Causes are never shown; what is
 // nobody's fault but ours says only the call's id.
 func RPC(err error, callID string, era gatehouse.Era) (e wire.RPC, status int) {
-	var re *gatehouse.RPCError
-	var we *wire.Error
-	var ge *gatehouse.Error
-	switch {
-	case errors.As(err, &re):
-		e = wire.RPC{Code: re.Code, Message: re.Message, Data: re.Data}
+	switch x := outermost(err).(type) {
+	case *gatehouse.RPCError:
+		e = wire.RPC{Code: x.Code, Message: x.Message, Data: x.Data}
 		if era == gatehouse.Modern && e.Code == gatehouse.CodeResourceNotFound {
 			e.Code = gatehouse.CodeInvalidParams
 		}
-	case errors.As(err, &we):
-		e = wire.RPC{Code: gatehouse.CodeInvalidRequest, Message: "Invalid request: " + we.Error(), Data: code(we.Code, "")}
-		if we.Parse {
-			e.Code, e.Message = gatehouse.CodeParse, "Parse error: "+we.Error()
+		return e, rpcStatus(e.Code, era)
+	case *wire.Error:
+		e = wire.RPC{Code: gatehouse.CodeInvalidRequest, Message: "Invalid request: " + x.Error(), Data: code(x.Code, "")}
+		if x.Parse {
+			e.Code, e.Message = gatehouse.CodeParse, "Parse error: "+x.Error()
 		}
-		if we.Code == "wire.too_large" {
+		if x.Code == "wire.too_large" {
 			return e, http.StatusRequestEntityTooLarge
 		}
 		return e, http.StatusBadRequest
-	case errors.As(err, &ge):
-		return house(ge, callID)
-	case errors.Is(err, context.DeadlineExceeded):
+	case *gatehouse.Error:
+		return house(x, callID)
+	}
+	e = wire.RPC{Code: gatehouse.CodeInternal, Message: "Internal error; call " + callID, Data: code("gateway.internal", callID)}
+	if errors.Is(err, context.DeadlineExceeded) {
 		e = wire.RPC{Code: gatehouse.CodeInternal, Message: "The call took too long and was ended; call " + callID, Data: code("gateway.timeout", callID)}
-	default:
-		e = wire.RPC{Code: gatehouse.CodeInternal, Message: "Internal error; call " + callID, Data: code("gateway.internal", callID)}
 	}
 	return e, rpcStatus(e.Code, era)
+}
+
+// outermost returns the first error in err that says how it is to be answered; what it wraps is its cause. Nil when none does.
+func outermost(err error) error {
+	switch x := err.(type) {
+	case *gatehouse.RPCError, *wire.Error, *gatehouse.Error:
+		return x
+	case interface{ Unwrap() error }:
+		return outermost(x.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, e := range x.Unwrap() {
+			if found := outermost(e); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
 }
 
 // rpcStatus is the HTTP status of a code (MCP 2026-07-28, "error handling"; legacy answers are 200).

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -168,6 +169,9 @@ func TestRPC(t *testing.T) {
 		{&gatehouse.Error{Code: "source.timeout"}, gatehouse.Modern, -32603, 200},
 		{&gatehouse.Error{Code: "access.denied"}, gatehouse.Modern, -32603, 403},
 		{&wire.Error{Code: "wire.depth", Parse: true}, gatehouse.Modern, -32700, 400},
+		{&gatehouse.Error{Code: "source.protocol", Err: &gatehouse.RPCError{Code: -32601, Message: "secret"}}, gatehouse.Modern, -32603, 200},
+		{&gatehouse.Error{Code: "source.protocol", Err: &wire.Error{Code: "wire.depth", Parse: true, Msg: "secret"}}, gatehouse.Modern, -32603, 200},
+		{errors.Join(fmt.Errorf("x: %w", &gatehouse.RPCError{Code: 7}), errors.New("y")), gatehouse.Modern, 7, 200},
 		{errors.New("secret detail"), gatehouse.Modern, -32603, 200},
 	} {
 		e, status := RPC(c.err, "c_1", c.era)

@@ -37,6 +37,7 @@ type EventReader struct {
 	LastID   string        // the last id: field seen; for Last-Event-ID
 	Retry    time.Duration // the last retry: field seen; 0 when none
 	comments int
+	idle     int // lines that bring nothing
 	window   time.Time
 	now      func() time.Time
 }
@@ -67,13 +68,16 @@ func (r *EventReader) Next() (Event, error) {
 				return ev, nil
 			}
 			ev = Event{}
+			if err := r.flood(&r.idle, maxIdle, "lines that bring nothing"); err != nil {
+				return Event{}, err
+			}
 			continue
 		}
 		field, value, _ := bytes.Cut(line, []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(field) {
 		case "":
-			if err := r.comment(); err != nil {
+			if err := r.flood(&r.comments, r.l.Comments, "comment lines"); err != nil {
 				return Event{}, err
 			}
 		case "data":
@@ -95,19 +99,30 @@ func (r *EventReader) Next() (Event, error) {
 			if n, ok := digits(value); ok {
 				r.Retry = time.Duration(n) * time.Millisecond
 			}
+			if err := r.flood(&r.idle, maxIdle, "lines that bring nothing"); err != nil {
+				return Event{}, err
+			}
+		default:
+			if err := r.flood(&r.idle, maxIdle, "lines that bring nothing"); err != nil {
+				return Event{}, err
+			}
 		}
 	}
 }
 
-func (r *EventReader) comment() error {
+// maxIdle bounds the lines a second that bring nothing: empty ones, unknown fields.
+const maxIdle = 1000
+
+// flood counts a line, and refuses more than most a second when comments are bounded at all.
+func (r *EventReader) flood(n *int, most int, what string) error {
 	if r.l.Comments == 0 {
 		return nil
 	}
 	if t := r.now(); t.Sub(r.window) >= time.Second {
-		r.window, r.comments = t, 0
+		r.window, r.comments, r.idle = t, 0, 0
 	}
-	if r.comments++; r.comments > r.l.Comments {
-		return &Error{"wire.flood", -1, fmt.Sprintf("more than %d comment lines a second", r.l.Comments), true}
+	if *n++; *n > most {
+		return &Error{"wire.flood", -1, fmt.Sprintf("more than %d %s a second", most, what), true}
 	}
 	return nil
 }

@@ -268,6 +268,9 @@ func (h *httpCarrier) read(ctx context.Context, ss *session, r *run, er *wire.Ev
 		if err != nil {
 			return n, err
 		}
+		if !p.wait(ctx) {
+			return n, context.Cause(ctx)
+		}
 		if len(ev.Data) == 0 || ev.Name != "" && ev.Name != "message" {
 			continue
 		}
@@ -281,9 +284,6 @@ func (h *httpCarrier) read(ctx context.Context, ss *session, r *run, er *wire.Ev
 		}
 		if r != nil && r.done() {
 			return n, nil
-		}
-		if !p.wait(ctx) {
-			return n, context.Cause(ctx)
 		}
 	}
 }

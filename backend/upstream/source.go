@@ -16,6 +16,7 @@ import (
 	"gatehouse"
 	"gatehouse/backend"
 	"gatehouse/config"
+	"gatehouse/egress"
 	"gatehouse/wire"
 )
 
@@ -291,6 +292,11 @@ func (s *source) fault(code, msg, hint string, cause error) *gatehouse.Error {
 	if label == "" {
 		label = "1"
 	}
+	var re *gatehouse.RPCError
+	var we *wire.Error
+	if errors.As(cause, &re) || errors.As(cause, &we) {
+		cause = errors.New(cause.Error()) // for the log: nobody may take it for the answer to the caller
+	}
 	return &gatehouse.Error{Code: code, Pos: s.cfg.Pos, Msg: fmt.Sprintf("source %s of server %s %s", label, s.env.Server, msg), Hint: hint, Err: cause}
 }
 
@@ -306,6 +312,14 @@ var (
 	errGone    = errors.New("the upstream session is gone")
 	errClosed  = errors.New("the session was closed")
 )
+
+// unacceptable says in the words of this package what egress refuses; its own name the host, which callers need not know.
+var unacceptable = map[string]string{
+	egress.CodeHead:     "its head is malformed",
+	egress.CodeHeadSize: "its head is too long",
+	egress.CodeFraming:  "the length or the chunks of its body are malformed",
+	egress.CodeEncoding: "its compression is damaged, too strong or of another kind than gzip",
+}
 
 // explain makes the error a caller sees of whatever went wrong in an exchange.
 func (s *source) explain(ctx context.Context, err error) error {
@@ -326,12 +340,13 @@ func (s *source) explain(ctx context.Context, err error) error {
 		return s.protocol("sent a message that is not acceptable: "+we.Error(), err)
 	case errors.As(err, &ge):
 		switch ge.Code {
-		case "egress.timeout":
+		case egress.CodeTimeout:
 			return s.fault(codeTimeout, "did not answer in time", "see whether it runs; then try again", err)
-		case "egress.broken", "egress.response_truncated":
+		case egress.CodeBroken, egress.CodeTruncated:
 			return s.fault(codeUnavailable, "broke off the exchange", ge.Hint, err)
-		case "egress.response_head", "egress.response_head_size", "egress.response_framing", "egress.response_encoding":
-			return s.protocol("sent an answer that is not acceptable", err)
+		}
+		if what := unacceptable[ge.Code]; what != "" {
+			return s.protocol("sent an answer that is not acceptable: "+what, err)
 		}
 		if len(ge.Code) > 7 && ge.Code[:7] == "source." {
 			return err
