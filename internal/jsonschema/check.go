@@ -115,6 +115,9 @@ func (r *run) keywords(n *node, i int32, seen marks) bool {
 	mine := seen
 	rest := n.apply.rest(p.kind)
 	if rest != nil {
+		if !r.spend(int(p.n) / 64) {
+			return false
+		}
 		mine = newMarks(p.n) // it sees what stands beside it, not what stands around
 	}
 	ok := true

@@ -110,6 +110,30 @@ func TestWithin(t *testing.T) {
 	}
 }
 
+// Patterns that are too large are left out and told, before they cost anything.
+func TestPatterns(t *testing.T) {
+	for _, c := range []struct {
+		name, schema, warning string
+		warnings              int
+	}{
+		{"one", `{"pattern":"^(a{30}){30}$"}`, "", 0},
+		{"one too large", `{"pattern":"` + strings.Repeat(`a{900}`, 6) + `"}`, "its repetitions make it too large", 1},
+		{"one too long", `{"pattern":"` + strings.Repeat("a", 1025) + `"}`, "it is longer than 1024 bytes", 1},
+		{"many", `{"allOf":[` + list(100, func(i int) string { return `{"pattern":"a{` + strconv.Itoa(100+i) + `}"}` }) + `]}`, "", 0},
+		{"the same often", `{"allOf":[` + list(1000, func(int) string { return `{"pattern":"^(a{30}){30}$"}` }) + `]}`, "", 0},
+		{"too many", `{"allOf":[` + list(500, func(i int) string { return `{"pattern":"a{` + strconv.Itoa(100+i) + `}"}` }) + `]}`, "the patterns of the schema are too large together", maxWarnings},
+	} {
+		s, err := Compile([]byte(c.schema), Limits{})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if len(s.Warnings) != c.warnings || c.warnings > 0 && !strings.HasSuffix(s.Warnings[0], c.warning) {
+			t.Errorf("%s: warnings %q, want %d that end in %q", c.name, s.Warnings, c.warnings, c.warning)
+		}
+	}
+}
+
 // A check that runs out of fuel at its very end has no answer either.
 func TestFuelAtTheEnd(t *testing.T) {
 	long := strings.Repeat("a", 1<<20)

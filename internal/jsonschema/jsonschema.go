@@ -38,7 +38,7 @@ func (l Limits) withDefaults() Limits {
 
 // Schema is a compiled schema. It does not change and may be used by many at once.
 type Schema struct {
-	Warnings []string // what is not checked, and why
+	Warnings []string // what is not checked, and why; at most 20
 
 	doc    value // the schema's own text
 	root   *node

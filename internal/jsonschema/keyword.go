@@ -2,6 +2,8 @@ package jsonschema
 
 import "fmt"
 
+const maxWarnings = 20
+
 // keyword is the keyword of n whose value is at i. Each method reads those of one sort and reports whether it was one.
 type keyword struct {
 	*compiler
@@ -313,18 +315,18 @@ func (c *compiler) pattern(i int32) *pattern {
 		return nil
 	}
 	s := string(c.doc.str(i))
-	if p, ok := c.patterns[s]; ok && p != nil {
+	if p := c.patterns[s]; p != nil {
 		return p
 	}
 	why := fmt.Sprintf("it is longer than %d bytes", c.limits.Pattern)
 	var p *pattern
 	if len(s) <= c.limits.Pattern {
-		p, why = compilePattern(s)
+		p, why = compilePattern(s, maxWeights-c.weights)
 	}
-	if p != nil && c.weights+p.weight > maxWeights {
-		p, why = nil, "the patterns of the schema are too large together"
-	}
-	if p == nil {
+	switch {
+	case p == nil && len(c.Warnings) >= maxWarnings:
+		return nil
+	case p == nil:
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%s: the pattern %s is not checked: %s", c.doc.pointer(i), quote(s), why))
 		return nil
 	}

@@ -33,16 +33,3 @@ func (m marks) merge(other marks) {
 		m[k] |= other[k]
 	}
 }
-
-// rest is the schema of the parts that nothing else looked at; nil when there is none for the kind.
-func (a *apply) rest(kind uint8) *node {
-	switch {
-	case a == nil:
-		return nil
-	case kind == array:
-		return a.restItems
-	case kind == object:
-		return a.restMembers
-	}
-	return nil
-}

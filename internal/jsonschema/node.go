@@ -101,6 +101,19 @@ func (a *apply) each(f func(*node) bool) bool {
 	return true
 }
 
+// rest is the schema of the parts that nothing else looked at; nil when there is none for the kind.
+func (a *apply) rest(kind uint8) *node {
+	switch {
+	case a == nil:
+		return nil
+	case kind == array:
+		return a.restItems
+	case kind == object:
+		return a.restMembers
+	}
+	return nil
+}
+
 func (n *node) numbers() *numberRules {
 	if n.number == nil {
 		n.number = new(numberRules)

@@ -21,8 +21,9 @@ type pattern struct {
 	weight int
 }
 
-// compilePattern returns why a pattern cannot be checked, or "". Look-ahead and back references are what RE2 lacks.
-func compilePattern(s string) (*pattern, string) {
+// compilePattern returns why a pattern cannot be checked, or ""; room is what it may weigh. What RE2 lacks is look-ahead
+// and back references.
+func compilePattern(s string, room int) (*pattern, string) {
 	source := s
 	s = ecma(s)
 	tree, err := syntax.Parse(s, syntax.Perl)
@@ -32,6 +33,9 @@ func compilePattern(s string) (*pattern, string) {
 	w := weight(tree)
 	if w > maxWeight {
 		return nil, "its repetitions make it too large"
+	}
+	if w > room {
+		return nil, "the patterns of the schema are too large together"
 	}
 	re, err := regexp.Compile(s)
 	if err != nil {
