@@ -12,6 +12,7 @@ func House() Rules {
 			{"config", "."},
 			{"egress", ". config"},
 			{"internal/jsonschema", ". wire"},
+			{"internal/limit", ""},
 			{"internal/seal", ""},
 			{"internal/telemetry", ""},
 
@@ -25,7 +26,7 @@ func House() Rules {
 			{"policy", "."},
 			{"audit", ". wire"},
 			{"backend", ". config"},
-			{"backend/*", ". backend config egress wire"},
+			{"backend/*", ". backend config egress internal/limit wire"},
 			{"store", ""},
 			{"store/*", "store"},
 
