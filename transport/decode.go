@@ -40,14 +40,29 @@ func invalid(format string, a ...any) *gatehouse.RPCError {
 	return &gatehouse.RPCError{Code: gatehouse.CodeInvalidParams, Message: "Invalid params: " + fmt.Sprintf(format, a...)}
 }
 
+// Parts is a message's params split into members, so that all who look at them need not do it again.
+type Parts struct{ Params, Meta wire.Object }
+
+// Split splits verified params and their _meta into room that its caller has. What is no object has no members.
+func Split(params []byte, room, metaRoom []wire.Member) (p Parts) {
+	p.Params, _ = wire.AppendMembers(room, params)
+	p.Meta, _ = wire.AppendMembers(metaRoom, p.Params.Get("_meta"))
+	return p
+}
+
 // Decode makes a Call of a request. The error is a *gatehouse.RPCError.
 func Decode(m wire.Message, modern bool, from Origin) (*gatehouse.Call, error) {
+	var room, metaRoom [12]wire.Member
+	return DecodeParts(m, Split(m.Params, room[:0], metaRoom[:0]), modern, from)
+}
+
+// DecodeParts is Decode for a message whose params have been split.
+func DecodeParts(m wire.Message, p Parts, modern bool, from Origin) (*gatehouse.Call, error) {
+	params, meta := p.Params, p.Meta
 	c := &gatehouse.Call{
 		ID: gateway.NewID(), Server: from.Server, Method: m.Method, Principal: from.Principal, Peer: from.Peer,
 		Received: from.Received, Client: from.Client, LogLevel: from.LogLevel,
 	}
-	var buf, mbuf [12]wire.Member
-	params, _ := wire.AppendMembers(buf[:0], m.Params)
 	if err := wire.KnownMembers(params, "name", "uri", "arguments", "cursor", "_meta", "inputResponses", "requestState", "ref", "argument", "level", "notifications"); err != nil {
 		return nil, &gatehouse.RPCError{Code: gatehouse.CodeInvalidRequest, Message: err.Error()}
 	}
@@ -55,7 +70,6 @@ func Decode(m wire.Message, modern bool, from Origin) (*gatehouse.Call, error) {
 	if raw != nil && !wire.IsObject(raw) {
 		return nil, invalid(`"_meta" must be an object`)
 	}
-	meta, _ := wire.AppendMembers(mbuf[:0], raw)
 	methods := legacyMethods
 	if modern {
 		methods = modernMethods

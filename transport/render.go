@@ -22,16 +22,33 @@ func Render(revision, method string, r *gatehouse.Result) []byte {
 	if !ok {
 		return r.Raw
 	}
-	if revision >= gatehouse.Revision20260728 {
-		return renderModern(method, o, r.Raw)
+	if revision < gatehouse.Revision20260728 {
+		return renderLegacy(revision, method, o, r.Raw)
 	}
-	return renderLegacy(revision, method, o, r.Raw)
+	var room [4]wire.Member
+	raw, add := renderModern(method, o, r.Raw, room[:0])
+	if len(add) == 0 {
+		return raw
+	}
+	return splice(make([]byte, 0, len(raw)+192), raw, add)
 }
 
-// renderModern adds what every modern result has.
-func renderModern(method string, o wire.Object, raw []byte) []byte {
+// AppendResponse writes the whole response with the rendered result.
+func AppendResponse(dst, id []byte, revision, method string, r *gatehouse.Result) []byte {
+	var buf [12]wire.Member
 	var room [4]wire.Member
-	add := wire.Object(room[:0])
+	if !r.Final && revision >= gatehouse.Revision20260728 {
+		if o, ok := wire.AppendMembers(buf[:0], r.Raw); ok { // what most answers are, without a copy in between
+			raw, add := renderModern(method, o, r.Raw, room[:0])
+			return append(splice(wire.OpenResult(dst, id), raw, add), '}')
+		}
+	}
+	return wire.AppendResult(dst, id, Render(revision, method, r))
+}
+
+// renderModern finds what every modern result has and this one lacks. It returns the result and, in add, what is to be put
+// behind its members.
+func renderModern(method string, o wire.Object, raw []byte, add wire.Object) ([]byte, wire.Object) {
 	if !o.Has("resultType") {
 		add = append(add, wire.Member{Name: "resultType", Value: complete})
 	}
@@ -54,14 +71,14 @@ func renderModern(method string, o wire.Object, raw []byte) []byte {
 	} else if m, ok := wire.ParseObject(meta); ok {
 		raw = o.Set("_meta", m.Set(MetaServerInfo, serverInfo).Bytes()).Bytes()
 	}
-	if len(add) == 0 {
-		return raw
-	}
-	return splice(raw, add)
+	return raw, add
 }
 
-// splice puts members behind those of the object raw, leaving its bytes alone.
-func splice(raw []byte, add wire.Object) []byte {
+// splice writes the object raw with members put behind its own, whose bytes it leaves alone.
+func splice(out, raw []byte, add wire.Object) []byte {
+	if len(add) == 0 {
+		return append(out, raw...)
+	}
 	end := len(raw) - 1
 	for raw[end] != '}' {
 		end--
@@ -73,13 +90,15 @@ func splice(raw []byte, add wire.Object) []byte {
 			break
 		}
 	}
-	out := make([]byte, 0, len(raw)+192)
 	out = append(out, raw[:end]...)
-	if !empty {
-		out = append(out, ',')
+	for _, m := range add {
+		if !empty {
+			out = append(out, ',')
+		}
+		empty = false
+		out = append(append(wire.AppendString(out, m.Name), ':'), m.Value...)
 	}
-	more := add.Append(out[len(out):])
-	return append(out, more[1:]...)
+	return append(out, '}')
 }
 
 // renderLegacy removes what came after the caller's revision.

@@ -221,11 +221,14 @@ func appendParams(dst, params []byte) []byte {
 
 // AppendResult writes a response with a result.
 func AppendResult(dst, id, result []byte) []byte {
+	return append(append(OpenResult(dst, id), result...), '}')
+}
+
+// OpenResult writes a response up to its result; the result and a closing brace are to follow.
+func OpenResult(dst, id []byte) []byte {
 	dst = append(dst, `{"jsonrpc":"2.0","id":`...)
 	dst = append(dst, id...)
-	dst = append(dst, `,"result":`...)
-	dst = append(dst, result...)
-	return append(dst, '}')
+	return append(dst, `,"result":`...)
 }
 
 // AppendError writes a response with an error. A nil id is left out, as MCP wants it for unreadable requests.

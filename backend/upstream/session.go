@@ -128,7 +128,9 @@ func (ss *session) newRun(parent context.Context, method string, limit time.Dura
 	r.longest = max(ss.src.env.Limits.CallTimeout, limit)
 	r.began, r.at = time.Now(), math.Inf(-1)
 	r.ctx, r.cancel = context.WithCancelCause(parent)
-	if limit > 0 {
+	// A caller's own time that ends no later needs no second timer: the source's answer to either is the same.
+	end, ok := parent.Deadline()
+	if limit > 0 && !(ok && end.Sub(r.began) <= min(limit, r.longest)) {
 		r.timer = time.AfterFunc(min(limit, r.longest), func() { r.fail(errTimeout) })
 	}
 	return r

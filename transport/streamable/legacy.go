@@ -39,7 +39,7 @@ func (x *request) session() *transport.Session {
 }
 
 // postLegacy takes one message of the legacy era.
-func (x *request) postLegacy(m wire.Message, version string) {
+func (x *request) postLegacy(m wire.Message, parts transport.Parts, version string) {
 	if !x.legacyVersion(version) {
 		return
 	}
@@ -59,7 +59,7 @@ func (x *request) postLegacy(m wire.Message, version string) {
 		return
 	}
 	p := &peer{x: x, id: m.ID, era: gatehouse.Legacy, live: l, sse: accepts(x.r.Header["Accept"], "text/event-stream")}
-	if c, res, err := x.run(l, m, p); c != nil {
+	if c, res, err := x.run(l, m, parts, p); c != nil {
 		p.finish(c, res, err)
 	} else {
 		x.rpcError(m.ID, err, "", gatehouse.Legacy)
@@ -67,11 +67,11 @@ func (x *request) postLegacy(m wire.Message, version string) {
 }
 
 // run takes one request of a session. c is nil when the request never became a call.
-func (x *request) run(l *live, m wire.Message, p gatehouse.Peer) (c *gatehouse.Call, res *gatehouse.Result, err error) {
+func (x *request) run(l *live, m wire.Message, parts transport.Parts, p gatehouse.Peer) (c *gatehouse.Call, res *gatehouse.Result, err error) {
 	l.mu.Lock()
 	level := l.level
 	l.mu.Unlock()
-	c, err = transport.Decode(m, false, transport.Origin{Server: x.server, Principal: x.principal, Peer: p, Received: x.received, Client: l.s.Client, LogLevel: level})
+	c, err = transport.DecodeParts(m, parts, false, transport.Origin{Server: x.server, Principal: x.principal, Peer: p, Received: x.received, Client: l.s.Client, LogLevel: level})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -195,7 +195,7 @@ func (x *request) batch(b []byte, version string) {
 			x.accept(l, m)
 			continue
 		default:
-			c, res, err := x.run(l, m, &peer{x: x, era: gatehouse.Legacy, live: l}) // no id: a batch is answered at once and asks nothing
+			c, res, err := x.run(l, m, transport.Split(m.Params, nil, nil), &peer{x: x, era: gatehouse.Legacy, live: l}) // no id: a batch is answered at once and asks nothing
 			if err != nil {
 				id := ""
 				if c != nil {

@@ -107,11 +107,12 @@ func (p *peer) Ask(ctx context.Context, method string, params []byte) ([]byte, e
 func (p *peer) finish(c *gatehouse.Call, res *gatehouse.Result, err error) {
 	var e wire.RPC
 	status := http.StatusOK
-	var raw []byte
+	var msg []byte
 	if err != nil {
 		e, status = transport.RPC(err, c.ID, p.era)
+		msg = wire.AppendError(nil, p.id, e)
 	} else {
-		raw = transport.Render(c.Client.Revision, c.Method, res)
+		msg = transport.AppendResponse(make([]byte, 0, len(res.Raw)+len(p.id)+256), p.id, c.Client.Revision, c.Method, res)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,12 +122,6 @@ func (p *peer) finish(c *gatehouse.Call, res *gatehouse.Result, err error) {
 	}
 	if err != nil && p.x.r.Context().Err() != nil && p.era == gatehouse.Modern {
 		return // the caller is gone
-	}
-	msg := make([]byte, 0, len(raw)+len(p.id)+128)
-	if err != nil {
-		msg = wire.AppendError(msg, p.id, e)
-	} else {
-		msg = wire.AppendResult(msg, p.id, raw)
 	}
 	if p.out != nil || p.sse && !accepts(p.x.r.Header["Accept"], "application/json") {
 		p.send(msg, true)

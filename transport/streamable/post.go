@@ -74,11 +74,13 @@ func (x *request) post() {
 		x.rpcError(m.ID, err, "", gatehouse.Modern)
 		return
 	}
-	if modern || transport.Modern("", m.Params) {
-		x.postModern(m, version)
+	var room, metaRoom [12]wire.Member
+	parts := transport.Split(m.Params, room[:0], metaRoom[:0])
+	if modern || parts.Meta.Has(transport.MetaRevision) {
+		x.postModern(m, parts, version)
 		return
 	}
-	x.postLegacy(m, version)
+	x.postLegacy(m, parts, version)
 }
 
 func firstByte(b []byte) byte {
@@ -91,7 +93,7 @@ func firstByte(b []byte) byte {
 }
 
 // postModern takes a request or notification of the modern era: stateless, one message, judged with its headers.
-func (x *request) postModern(m wire.Message, version string) {
+func (x *request) postModern(m wire.Message, parts transport.Parts, version string) {
 	switch m.Kind {
 	case wire.Notification: // none is defined for HTTP: a client cancels by closing the stream
 		x.w.WriteHeader(http.StatusAccepted)
@@ -100,12 +102,12 @@ func (x *request) postModern(m wire.Message, version string) {
 		x.rpcError(nil, &wire.Error{Code: "wire.envelope", Offset: -1, Msg: "a response is not accepted here: answers travel in inputResponses"}, "", gatehouse.Modern)
 		return
 	}
-	if err := checkHeaders(x.r.Header, m, version); err != nil {
+	if err := checkHeaders(x.r.Header, m.Method, parts, version); err != nil {
 		x.rpcError(m.ID, err, "", gatehouse.Modern)
 		return
 	}
 	p := &peer{x: x, id: m.ID, era: gatehouse.Modern, sse: accepts(x.r.Header["Accept"], "text/event-stream")}
-	c, err := transport.Decode(m, true, transport.Origin{Server: x.server, Principal: x.principal, Peer: p, Received: x.received})
+	c, err := transport.DecodeParts(m, parts, true, transport.Origin{Server: x.server, Principal: x.principal, Peer: p, Received: x.received})
 	if err != nil {
 		x.rpcError(m.ID, err, "", gatehouse.Modern)
 		return
@@ -137,14 +139,11 @@ func paramHeaders(h http.Header) http.Header {
 }
 
 // checkHeaders compares the mirrored headers with the body (MCP 2026-07-28, transports, "header validation").
-func checkHeaders(h http.Header, m wire.Message, version string) error {
+func checkHeaders(h http.Header, method string, p transport.Parts, version string) error {
 	mismatch := func(msg string) error {
 		return &gatehouse.RPCError{Code: gatehouse.CodeHeaderMismatch, Message: "Header mismatch: " + msg}
 	}
-	var room, metaRoom [12]wire.Member
-	params, _ := wire.AppendMembers(room[:0], m.Params)
-	meta, _ := wire.AppendMembers(metaRoom[:0], params.Get("_meta"))
-	if revision, ok := wire.Text(meta.Get(transport.MetaRevision)); ok && revision != version {
+	if revision, ok := wire.Text(p.Meta.Get(transport.MetaRevision)); ok && revision != version {
 		if version == "" {
 			return mismatch("MCP-Protocol-Version is missing")
 		}
@@ -153,11 +152,11 @@ func checkHeaders(h http.Header, m wire.Message, version string) error {
 	switch got := h.Get("Mcp-Method"); {
 	case got == "":
 		return mismatch("Mcp-Method is missing")
-	case got != m.Method:
+	case got != method:
 		return mismatch("Mcp-Method differs from the body's method")
 	}
 	var member string
-	switch m.Method {
+	switch method {
 	case "tools/call", "prompts/get":
 		member = "name"
 	case "resources/read":
@@ -165,7 +164,7 @@ func checkHeaders(h http.Header, m wire.Message, version string) error {
 	default:
 		return nil
 	}
-	want, ok := wire.Text(params.Get(member))
+	want, ok := wire.Text(p.Params.Get(member))
 	if !ok {
 		return nil // Decode says what is wrong with it
 	}

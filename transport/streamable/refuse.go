@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -146,10 +147,9 @@ func wireSafe(s string) string {
 // maxHeaders bounds the fields of a request; their bytes are bounded by the server.
 const maxHeaders = 100
 
-// single are the headers that must not be sent twice: two readers could pick different ones.
+// single are the headers that must not be sent twice, besides all of Mcp-*: two readers could pick different ones.
 var single = []string{
-	"Authorization", "X-Functions-Key", "Api-Key", "Ocp-Apim-Subscription-Key", "Mcp-Protocol-Version", "Mcp-Method",
-	"Mcp-Name", "Mcp-Session-Id", "Last-Event-Id", "Content-Type", "Content-Encoding",
+	"Authorization", "X-Functions-Key", "Api-Key", "Ocp-Apim-Subscription-Key", "Last-Event-Id", "Content-Type", "Content-Encoding",
 }
 
 func refuseHeaders(r *http.Request) *fault {
@@ -160,20 +160,17 @@ func refuseHeaders(r *http.Request) *fault {
 	if fields > maxHeaders {
 		return &fault{http.StatusRequestHeaderFieldsTooLarge, "http.headers", "more than 100 header fields", ""}
 	}
-	for _, name := range single {
-		if len(r.Header[name]) > 1 {
+	for name, values := range r.Header {
+		mcp := strings.HasPrefix(name, "Mcp-")
+		if len(values) > 1 && (mcp || slices.Contains(single, name)) {
 			return &fault{http.StatusBadRequest, "http.header_twice", "header " + name + " is sent twice", "send it once"}
 		}
-	}
-	for name, values := range r.Header {
-		if strings.HasPrefix(name, "Mcp-") {
-			if len(values) > 1 {
-				return &fault{http.StatusBadRequest, "http.header_twice", "header " + name + " is sent twice", "send it once"}
-			}
+		if !mcp {
+			continue
 		}
 		for _, v := range values {
 			for i := 0; i < len(v); i++ {
-				if (v[i] < 0x20 && v[i] != '\t' || v[i] >= 0x7f) && strings.HasPrefix(name, "Mcp-") {
+				if v[i] < 0x20 && v[i] != '\t' || v[i] >= 0x7f {
 					return &fault{http.StatusBadRequest, "http.header_value", "header " + name + " holds characters that are not visible ASCII", "send it as =?base64?…?="}
 				}
 			}

@@ -129,7 +129,7 @@ func (c *sseConn) answer(x *request, m wire.Message) {
 	case !ready:
 		err = &gatehouse.RPCError{Code: gatehouse.CodeInvalidRequest, Message: "Invalid request: send initialize first"}
 	default:
-		call, res, err = x.run(c.live, m, p)
+		call, res, err = x.run(c.live, m, transport.Split(m.Params, nil, nil), p)
 	}
 	var msg []byte
 	if err != nil {

@@ -217,7 +217,9 @@ func (x *request) json(status int, body []byte) {
 	hd["Content-Type"] = jsonType
 	hd["Cache-Control"] = noStore
 	hd["X-Content-Type-Options"] = noSniff
-	hd.Set("Content-Length", itoa(len(body)))
+	if len(body) >= 2000 { // net/http writes the length of shorter answers itself, and cheaper
+		hd.Set("Content-Length", itoa(len(body)))
+	}
 	x.w.WriteHeader(status)
 	if len(body) > 64<<10 {
 		x.deadline(30 * time.Second)
