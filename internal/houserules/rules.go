@@ -48,7 +48,7 @@ func House() Rules {
 		Libraries: map[string]string{
 			"github.com/go-json-experiment/json":  "wire audit cmd/gatehouse",
 			"github.com/prometheus/client_golang": "internal/telemetry",
-			"go.yaml.in/yaml/v3":                  "config",
+			"go.yaml.in/yaml/v3":                  "config test/corpus/expect",
 			"modernc.org/sqlite":                  "store/sqlite",
 			"github.com/google/go-cmp":            "internal/golden",
 			"golang.org/x/tools/txtar":            "internal/golden",
