@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"sync"
 	"time"
 
@@ -105,8 +106,14 @@ func (l *log) open(seq uint64) error {
 			return err
 		}
 	}
-	name := fmt.Sprintf("record-%s-%020d.jsonl", l.o.Now().UTC().Format("20060102T150405Z"), seq)
-	f, err := l.o.create(filepath.Join(l.dir, name))
+	stamp := l.o.Now().UTC().Format("20060102T150405Z")
+	name := func(again string) string {
+		return filepath.Join(l.dir, fmt.Sprintf("record-%s%s-%020d.jsonl", stamp, again, seq))
+	}
+	f, err := l.o.create(name(""))
+	for n := 1; errors.Is(err, os.ErrExist) && n < 1000; n++ { // opened before in this second, and nothing was recorded
+		f, err = l.o.create(name("." + strconv.Itoa(n)))
+	}
 	if err != nil {
 		return err
 	}

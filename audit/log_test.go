@@ -299,3 +299,26 @@ func BenchmarkLog(b *testing.B) {
 		})
 	}
 }
+
+// TestRestartAtOnce: a log that is opened again within a second, with nothing recorded between, gets a file of its own.
+func TestRestartAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range 12 {
+		l, err := Open(dir, Options{Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatalf("open %d: %v", i, err)
+		}
+		if i == 11 {
+			if err := l.Note(&Record{Kind: "auth", Code: "auth.invalid"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := records(t, dir); len(got) != 1 || got[0].Seq != 1 {
+		t.Errorf("records = %+v, want one", got)
+	}
+}
