@@ -151,15 +151,13 @@ func (g *Gateway) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Servers names the published servers and their sources' states.
-func (g *Gateway) Servers() map[string][]backend.Status {
-	out := map[string][]backend.Status{}
+// Sources tells each source of each published server: its label within the server, and how it is.
+func (g *Gateway) Sources(each func(server, label string, st backend.Status)) {
 	for name, s := range g.now.Load().table.Servers {
 		for _, src := range s.Sources {
-			out[name] = append(out[name], src.Status())
+			each(name, src.Label, src.Status())
 		}
 	}
-	return out
 }
 
 // Warm asks every source for its catalogue in the background, so that the first call does not wait. It returns at once.

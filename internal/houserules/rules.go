@@ -9,12 +9,12 @@ func House() Rules {
 			// The nouns, and what stands below all stages.
 			{".", ""},
 			{"wire", "."},
-			{"config", "."},
+			{"config", ". internal/spelling"},
 			{"egress", ". config"},
 			{"internal/jsonschema", ". wire"},
-			{"internal/limit", ""},
 			{"internal/seal", ""},
-			{"internal/telemetry", ""},
+			{"internal/spelling", ""},
+			{"internal/telemetry", "."},
 
 			// The stages: contracts, and their implementations below them.
 			{"transport", ". config gateway identity internal/seal wire"},
@@ -26,7 +26,7 @@ func House() Rules {
 			{"policy", "."},
 			{"audit", ". wire"},
 			{"backend", ". config"},
-			{"backend/*", ". backend config egress internal/limit wire"},
+			{"backend/*", ". backend config egress wire"},
 			{"store", ""},
 			{"store/*", "store"},
 
@@ -35,7 +35,7 @@ func House() Rules {
 
 			// What puts it together.
 			{"builtin", "backend backend/* store store/*"},
-			{"cmd/gatehouse", ". access audit backend backend/* builtin config gateway identity identity/* internal/seal internal/telemetry policy route store transport transport/* wire"},
+			{"cmd/gatehouse", ". access audit backend backend/* builtin config gateway identity identity/* internal/seal internal/spelling internal/telemetry policy route store transport transport/* wire"},
 
 			// What holds the house in order, and what is no part of the binary.
 			{"internal/docgen", "wire"},
@@ -50,10 +50,12 @@ func House() Rules {
 			"github.com/prometheus/client_golang": "internal/telemetry",
 			"go.yaml.in/yaml/v3":                  "config test/corpus/expect",
 			"modernc.org/sqlite":                  "store/sqlite",
+			"github.com/mattn/go-isatty":          "cmd/gatehouse",
 			"github.com/google/go-cmp":            "internal/golden",
 			"golang.org/x/tools/txtar":            "internal/golden",
 		},
 		Tests: map[string]string{
+			"github.com/mattn/go-isatty":             "cmd/gatehouse",
 			"github.com/google/go-cmp":               "...",
 			"github.com/google/jsonschema-go":        "config",
 			"github.com/rogpeppe/go-internal":        "cmd/gatehouse",

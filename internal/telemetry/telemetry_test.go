@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse"
 )
 
 func TestHandler(t *testing.T) {
@@ -12,8 +14,10 @@ func TestHandler(t *testing.T) {
 	m.Call("notes", "tools/call", "complete", 2*time.Millisecond)
 	m.Call("notes", "tools/call", "complete", 2*time.Millisecond)
 	m.Refused("auth.required")
-	m.SourceState("notes", "1", "broken")
-	m.SourceState("notes", "1", "ready")
+	for _, method := range []string{"no/such", "nor/this"} {
+		m.Call("notes", method, "refused", time.Millisecond)
+	}
+	m.Sources(func(each func(server, source, state string)) { each("notes", "1", "ready") })
 	for _, c := range []struct {
 		from, via string
 		status    int
@@ -40,7 +44,9 @@ func TestHandler(t *testing.T) {
 		for _, line := range []string{
 			`gatehouse_gateway_calls_total{method="tools/call",outcome="complete",server="notes"} 2`,
 			`gatehouse_gateway_call_duration_seconds_count{method="tools/call",server="notes"} 2`,
+			`gatehouse_gateway_calls_total{method="other",outcome="refused",server="notes"} 2`,
 			`gatehouse_transport_refused_total{code="auth.required"} 1`,
+			`gatehouse_build_info{version="` + gatehouse.Version + `"} 1`,
 			`gatehouse_source_state{server="notes",source="1",state="ready"} 1`,
 			`gatehouse_source_state{server="notes",source="1",state="broken"} 0`,
 		} {
@@ -48,6 +54,15 @@ func TestHandler(t *testing.T) {
 				t.Errorf("metrics lack %s", line)
 			}
 		}
+	}
+}
+
+// TestNoAllocation: counting is on the path of every call.
+func TestNoAllocation(t *testing.T) {
+	m := New()
+	m.Call("notes", "tools/call", "complete", time.Millisecond)
+	if n := testing.AllocsPerRun(100, func() { m.Call("notes", "tools/call", "complete", time.Millisecond) }); n != 0 {
+		t.Errorf("Call allocates %v times, want 0", n)
 	}
 }
 
