@@ -34,9 +34,8 @@ type Config struct {
 	// Published servers by name. The name is part of the URL: letters, digits, dot, dash and underscore, at most 64.
 	Servers map[string]*Server `yaml:"servers"`
 
-	File  string   `yaml:"-"` // the file it came from
-	Files []string `yaml:"-"` // all files it read, for watching
-	Warn  []error  `yaml:"-"` // *gatehouse.Error: things that work but deserve a look
+	File string  `yaml:"-"` // the file it came from
+	Warn []error `yaml:"-"` // *gatehouse.Error: things that work but deserve a look
 }
 
 // TLS is the section tls.

@@ -15,21 +15,29 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"gatehouse"
+	"gatehouse/internal/spelling"
 )
 
 // maxFile bounds the configuration file and every file it names.
 const maxFile = 1 << 20
 
 // Load reads the file. The error joins a *gatehouse.Error for every fault, in the file's order.
-func Load(path string) (*Config, error) { return LoadListen(path, "") }
+func Load(path string) (*Config, error) {
+	c, _, err := Read(path, "")
+	return c, err
+}
 
-// LoadListen is Load with another listen address than the file's.
-func LoadListen(path, listen string) (*Config, error) {
+// Read is Load with another listen address than the file's, when one is given. It also returns what there is to watch,
+// with an error too: a file that is missing may come.
+func Read(path, listen string) (*Config, Seen, error) {
+	seen := Seen{}
+	seen.look(path)
 	b, err := readFile(path)
 	if err != nil {
-		return nil, err
+		return nil, seen, err
 	}
-	return parse(path, listen, b)
+	c, err := parse(path, listen, b, seen)
+	return c, seen, err
 }
 
 func readFile(path string) ([]byte, error) {
@@ -56,10 +64,10 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func parse(path, listen string, b []byte) (*Config, error) {
-	d := &decoder{file: path, dir: filepath.Dir(path)}
+func parse(path, listen string, b []byte, seen Seen) (*Config, error) {
+	d := &decoder{file: path, dir: filepath.Dir(path), seen: seen}
 	c := Default()
-	c.File, c.Files = path, []string{path}
+	c.File = path
 	root := d.document(b)
 	if root == nil {
 		return nil, d.err()
@@ -68,7 +76,6 @@ func parse(path, listen string, b []byte) (*Config, error) {
 	if root.Kind != yaml.MappingNode {
 		return nil, d.err()
 	}
-	c.Files = append(c.Files, d.files...)
 	if listen != "" {
 		c.Listen = listen
 	}
@@ -96,7 +103,7 @@ type decoder struct {
 	file   string
 	dir    string
 	faults []*gatehouse.Error
-	files  []string
+	seen   Seen
 	nodes  int
 }
 
@@ -255,7 +262,7 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, key string) {
 			d.fault(k, "config.alias", "the merge key << is not supported", "write the keys out")
 		case !ok:
 			hint := "known here: " + strings.Join(names, ", ")
-			if near := nearest(k.Value, names); near != "" {
+			if near := spelling.Nearest(k.Value, names); near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
 			} else if home := sectionOf(k.Value); home != "" && home != key {
 				hint = fmt.Sprintf("%s belongs below %s", k.Value, home)
@@ -281,7 +288,7 @@ func (d *decoder) choice(n *yaml.Node, s, enum, key string) {
 		return
 	}
 	hint := "leave it out for its default"
-	if near := nearest(s, known); near != "" {
+	if near := spelling.Nearest(s, known); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	d.fault(n, "config.choice", fmt.Sprintf("%s: %q is none of %s", key, s, strings.Join(known, ", ")), hint)
@@ -403,12 +410,12 @@ func (d *decoder) expand(n *yaml.Node, s string) (out string, refs int, ok bool)
 			b.WriteString(val)
 		} else {
 			path := d.path(arg)
+			d.seen.look(path)
 			val, err := readFile(path)
 			if err != nil {
 				d.fault(n, "config.file", fmt.Sprintf("file %s cannot be read", arg), "check the path and its permissions; it is relative to the configuration file")
 				return "", refs, false
 			}
-			d.files = append(d.files, path)
 			b.WriteString(strings.TrimRight(string(val), "\r\n"))
 		}
 		s = after
@@ -421,42 +428,4 @@ func (d *decoder) path(p string) string {
 		return p
 	}
 	return filepath.Join(d.dir, p)
-}
-
-// nearest returns the known name that a typing error away is what was meant, or "".
-func nearest(s string, known []string) string {
-	best, name := 3, ""
-	if len(s) <= 3 {
-		best = 2
-	}
-	for _, k := range known {
-		if n := distance(strings.ToLower(s), strings.ToLower(k)); n < best {
-			best, name = n, k
-		}
-	}
-	return name
-}
-
-// distance counts insertions, deletions and replacements.
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diag := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diag
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diag = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

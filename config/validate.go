@@ -71,11 +71,9 @@ func (d *decoder) validate(c *Config, root *yaml.Node) {
 	}
 	for key, f := range map[string]*string{"cert": &c.TLS.Cert, "key": &c.TLS.Key} {
 		if *f = d.path(*f); *f != "" {
+			d.seen.look(*f)
 			if _, err := os.Stat(*f); err != nil {
 				d.fault(at("tls", key), "config.file", fmt.Sprintf("tls.%s: file cannot be read: %s", key, reason(err)), "check the path; it is relative to the configuration file")
-			} else {
-				d.files = append(d.files, *f)
-				c.Files = append(c.Files, *f)
 			}
 		}
 	}

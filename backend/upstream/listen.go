@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"gatehouse"
-	"gatehouse/internal/limit"
 	"gatehouse/wire"
 )
 
@@ -139,7 +138,7 @@ func (s *source) keepHearing() {
 		if err != nil {
 			fails++
 		}
-		if !sleep(s.life, limit.Backoff(max(fails, 1))) {
+		if !sleep(s.life, backoff(max(fails, 1))) {
 			return
 		}
 		if fails > 0 && err != nil {
@@ -205,7 +204,7 @@ func (s *source) hear(ss *session) error {
 		case time.Since(began) > time.Minute:
 			n = 1
 		}
-		if !sleep(ss.ctx, limit.Backoff(n)) {
+		if !sleep(ss.ctx, backoff(n)) {
 			return ss.ctx.Err()
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"gatehouse/internal/limit"
 )
 
 // longLived is the life of a process after which its end counts as the first.
@@ -42,7 +40,7 @@ func (rs *restarts) ended(key string, began time.Time) {
 	}
 	r.last = now
 	if r.ends++; r.ends > 1 { // once is an accident
-		r.next = now.Add(limit.Backoff(r.ends - 1))
+		r.next = now.Add(backoff(r.ends - 1))
 	}
 }
 

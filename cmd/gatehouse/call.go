@@ -2,14 +2,15 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	stdctx "context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/signal"
-	"strconv"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,59 +32,87 @@ type caller struct {
 
 // runCall lists the tools of a server, or calls one.
 func runCall(c *context, args []string) int {
-	f := c.flags("call", "URL|SERVER [TOOL] [--arg k=v]… [--key KEY] [--era auto|legacy|modern] [--config FILE] [--json]")
-	path := f.String("config", "gatehouse.yaml", "configuration file, for SERVER")
-	key := f.String("key", os.Getenv("GATEHOUSE_KEY"), "access key, for URL (default: $GATEHOUSE_KEY)")
-	era := f.String("era", "auto", "protocol era to speak, for URL")
-	asJSON := f.Bool("json", false, "print the result as JSON")
-	var pairs names
-	f.Var(&pairs, "arg", "argument of the tool, name=value; several times for several")
-	rest, err := parse(f, args)
-	if err != nil || len(rest) < 1 || len(rest) > 2 {
-		if err == nil {
-			f.Usage()
+	f := c.flags("call", "URL|SERVER [TOOL] [--arg k=v]…")
+	path := f.String("config", "gatehouse.yaml", "configuration `FILE`, for SERVER")
+	key := f.String("key", "", "access `KEY`, for URL (default $GATEHOUSE_KEY)")
+	era := f.String("era", "auto", "protocol `ERA` to speak, for URL: auto, legacy, modern or sse")
+	var pairs, roots names
+	f.Var(&pairs, "arg", "argument `k=v` of the tool; several times for several")
+	f.Var(&roots, "root", "`DIR` to name when the server asks for roots; several times for several")
+	if code := f.parse(args, 1, 2); code >= 0 {
+		return code
+	}
+	if eras := []string{"auto", "legacy", "modern", "sse"}; !slices.Contains(eras, *era) {
+		return c.misuse("gatehouse call", fmt.Sprintf("--era %s is none of auto, legacy, modern, sse", quote(*era)), orHelp(*era, eras, "gatehouse call --help"))
+	}
+	t := &terminal{in: bufio.NewReader(c.in), out: c.err, person: isTerminal(c.in)}
+	for _, dir := range roots {
+		if err := t.addRoot(dir); err != nil {
+			return c.fail(err)
 		}
-		return usage
 	}
 	ctx, stop := signal.NotifyContext(stdctx.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var cl *caller
-	server := rest[0]
+	var err error
+	server := f.rest[0]
 	if strings.Contains(server, "://") {
-		cl, err = dialURL(server, *key, *era)
+		cl, err = dialURL(server, cmp.Or(*key, os.Getenv("GATEHOUSE_KEY")), *era)
 	} else {
-		h, code := c.openServer(*path, server)
+		h, code := c.openServer(*path, server, slog.New(slog.DiscardHandler))
 		if h == nil {
 			return code
 		}
 		cl = inProcess(h, server)
 	}
 	if err != nil {
-		return c.fail(err)
+		return c.fail(plain(err, server))
 	}
 	defer func() {
 		cctx, cancel := stdctx.WithTimeout(stdctx.Background(), 2*time.Second)
 		defer cancel()
 		_ = cl.close(cctx)
 	}()
-	caps := gatehouse.Capabilities{Elicitation: true}
+	caps := gatehouse.Capabilities{Elicitation: true, ElicitationURL: true, Sampling: t.person, Roots: len(roots) > 0}
 	tools, err := cl.list(ctx, caps)
 	if err != nil {
-		return c.fail(err)
+		return c.fail(plain(err, server))
 	}
-	if len(rest) == 1 {
-		return c.printTools(tools, *asJSON)
+	if len(f.rest) == 1 {
+		if len(pairs) > 0 {
+			return c.misuse("gatehouse call", "--arg without a tool", "write gatehouse call "+server+" TOOL --arg name=value")
+		}
+		return c.printTools(tools)
 	}
-	return c.callTool(ctx, cl, tools, server, rest[1], pairs, caps, *asJSON)
+	return c.callTool(ctx, cl, tools, server, f.rest[1], pairs, caps, t)
+}
+
+// plain says of an error of a server that was named by URL what a person at a terminal can do about it.
+func plain(err error, server string) error {
+	ge, known := errors.AsType[*gatehouse.Error](err)
+	if !known || !strings.Contains(server, "://") {
+		return err
+	}
+	out := *ge
+	out.Pos = gatehouse.Pos{}
+	out.Msg = strings.Replace(out.Msg, "source 1 of server ", "", 1)
+	if out.Code == "source.unauthorized" {
+		out.Hint = "give an access key with --key or $GATEHOUSE_KEY; gatehouse keys create makes one"
+	}
+	return &out
 }
 
 // dialURL is a client of any MCP server.
-func dialURL(url, key, era string) (*caller, error) {
-	src := config.Source{MCP: url, Era: era, Sessions: "shared", Timeout: 5 * time.Minute, Concurrency: 4, Grace: time.Minute}
+func dialURL(server, key, era string) (*caller, error) {
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return nil, &gatehouse.Error{Code: "call.url", Msg: quote(server) + " is no http or https URL", Hint: "write it like http://127.0.0.1:8080/notes/mcp; a key goes into --key"}
+	}
+	src := config.Source{MCP: server, Era: era, Sessions: "shared", Timeout: 5 * time.Minute, Concurrency: 4, Grace: time.Minute}
 	if key != "" {
 		src.Headers = map[string]gatehouse.Secret{"Authorization": gatehouse.NewSecret("Bearer " + key)}
 	}
-	s, err := upstream.HTTP.Open(src, backend.Env{Server: url, Label: "1", Log: slog.New(slog.DiscardHandler), Limits: config.DefaultLimits, Emit: func(backend.Event) {}, Now: time.Now})
+	s, err := upstream.HTTP.Open(src, backend.Env{Server: server, Label: "1", Log: slog.New(slog.DiscardHandler), Limits: config.DefaultLimits, Emit: func(backend.Event) {}, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +152,7 @@ func inProcess(h *house, server string) *caller {
 				}
 				next, more := wire.Text(o.Get("nextCursor"))
 				if !more {
-					return out, nil
+					return out, h.silent(len(out))
 				}
 				cursor = &next
 			}
@@ -133,8 +162,16 @@ func inProcess(h *house, server string) *caller {
 	}
 }
 
-func (c *context) printTools(tools []gatehouse.Tool, asJSON bool) int {
-	if asJSON {
+// silent is why a server offers nothing: the error of a source of it.
+func (h *house) silent(tools int) (err error) {
+	if tools == 0 {
+		h.Sources(func(_, _ string, st backend.Status) { err = cmp.Or(err, st.Err) })
+	}
+	return err
+}
+
+func (c *context) printTools(tools []gatehouse.Tool) int {
+	if c.json {
 		out := []byte{'['}
 		for i, t := range tools {
 			if i > 0 {
@@ -149,38 +186,39 @@ func (c *context) printTools(tools []gatehouse.Tool, asJSON bool) int {
 		o, _ := wire.ParseObject(t.Def)
 		doc, _ := wire.Text(o.Get("description"))
 		doc, _, _ = strings.Cut(doc, "\n")
-		fmt.Fprintf(c.out, "%-32s %s\n", t.Name, doc)
+		fmt.Fprintf(c.out, "%-32s %s\n", clean(t.Name), clean(doc))
 	}
 	return ok
 }
 
-func (c *context) callTool(ctx stdctx.Context, cl *caller, tools []gatehouse.Tool, server, name string, pairs names, caps gatehouse.Capabilities, asJSON bool) int {
-	var tool *gatehouse.Tool
-	for i := range tools {
-		if tools[i].Name == name {
-			tool = &tools[i]
+// maxRounds bounds how often a server may ask in one call.
+const maxRounds = 100
+
+func (c *context) callTool(ctx stdctx.Context, cl *caller, tools []gatehouse.Tool, server, name string, pairs names, caps gatehouse.Capabilities, t *terminal) int {
+	i := slices.IndexFunc(tools, func(t gatehouse.Tool) bool { return t.Name == name })
+	if i < 0 {
+		var known []string
+		for _, t := range tools {
+			known = append(known, t.Name)
 		}
+		return c.fail(&gatehouse.Error{Code: "call.tool", Msg: server + " has no tool " + quote(name), Hint: orHelp(name, known, "gatehouse call "+server+" to list them")})
 	}
-	if tool == nil {
-		return c.fail(&gatehouse.Error{Code: "call.tool", Msg: fmt.Sprintf("%s has no tool %q", server, name), Hint: "list them: gatehouse call " + server})
-	}
-	arguments, err := typed(tool.Def, pairs)
+	arguments, err := typed(&tools[i], pairs)
 	if err != nil {
 		return c.fail(err)
 	}
-	t := &terminal{in: bufio.NewReader(c.in), out: c.err, person: isTerminal(c.in)}
 	call := &gatehouse.Call{
 		ID: gateway.NewID(), Server: server, Method: "tools/call", Name: name, Arguments: arguments, Principal: localPrincipal(), Peer: t, Received: time.Now(),
-		ProgressToken: []byte("1"), Target: gatehouse.Target{Tool: tool},
+		ProgressToken: []byte("1"), Target: gatehouse.Target{Tool: &tools[i]},
 		Client: gatehouse.Client{Era: gatehouse.Legacy, Revision: gatehouse.Revision20251125, Name: "gatehouse call", Version: gatehouse.Version, Capabilities: caps},
 	}
-	for range 100 {
+	for range maxRounds {
 		res, err := cl.call(ctx, call)
 		if err != nil {
-			return c.fail(err)
+			return c.fail(plain(err, server))
 		}
 		if res.Input == nil {
-			return c.printResult(res, asJSON)
+			return c.printResult(res)
 		}
 		answers := wire.Object{}
 		for _, q := range res.Input.Requests {
@@ -194,122 +232,32 @@ func (c *context) callTool(ctx stdctx.Context, cl *caller, tools []gatehouse.Too
 		again.InputResponses, again.State = answers.Bytes(), res.Input.State
 		call = &again
 	}
-	return c.fail(errors.New("the server asked more than 100 times"))
+	return c.fail(&gatehouse.Error{Code: "call.rounds", Msg: fmt.Sprintf("%s asked more than %d times", server, maxRounds), Hint: "the tool does not come to an end; ask whoever runs the server"})
 }
 
-// typed makes the arguments object: values take the type that the tool's schema gives them.
-func typed(def []byte, pairs names) ([]byte, error) {
-	o, _ := wire.ParseObject(def)
-	schema, _ := wire.ParseObject(o.Get("inputSchema"))
-	props, _ := wire.ParseObject(schema.Get("properties"))
-	out := wire.Object{}
-	for _, p := range pairs {
-		name, value, found := strings.Cut(p, "=")
-		if !found {
-			return nil, &gatehouse.Error{Code: "call.arg", Msg: fmt.Sprintf("--arg %q has no value", p), Hint: "write --arg name=value"}
-		}
-		prop, _ := wire.ParseObject(props.Get(name))
-		raw := wire.String(value)
-		switch kind, _ := wire.Text(prop.Get("type")); kind {
-		case "integer", "number", "boolean", "object", "array":
-			if err := wire.Verify([]byte(value), wire.RequestLimits); err != nil {
-				return nil, &gatehouse.Error{Code: "call.arg", Msg: fmt.Sprintf("--arg %s: %q is no %s", name, value, kind), Hint: "the tool's schema wants JSON of that type"}
-			}
-			raw = []byte(value)
-		}
-		out = out.Set(name, raw)
-	}
-	return out.Bytes(), nil
-}
-
-func (c *context) printResult(res *gatehouse.Result, asJSON bool) int {
+func (c *context) printResult(res *gatehouse.Result) int {
 	o, _ := wire.ParseObject(res.Raw)
-	if asJSON {
+	bad := string(o.Get("isError")) == "true"
+	switch {
+	case c.json:
 		fmt.Fprintf(c.out, "%s\n", res.Raw)
-	} else {
+	default:
+		show := func(s string) string { return s }
+		if isTerminal(c.out) { // what a server sends must not steer the terminal
+			show = clean
+		}
 		blocks, _ := wire.Elements(o.Get("content"))
 		for _, b := range blocks {
 			block, _ := wire.ParseObject(b)
 			if text, isText := wire.Text(block.Get("text")); isText {
-				fmt.Fprintln(c.out, text)
+				fmt.Fprintln(c.out, show(text))
 			} else {
-				fmt.Fprintf(c.out, "%s\n", b)
+				fmt.Fprintln(c.out, show(string(b)))
 			}
 		}
 	}
-	if string(o.Get("isError")) == "true" {
+	if bad {
 		return failed
 	}
 	return ok
-}
-
-// terminal is the person in front of the command.
-type terminal struct {
-	in     *bufio.Reader
-	out    io.Writer
-	person bool
-}
-
-func isTerminal(r io.Reader) bool {
-	f, isFile := r.(*os.File)
-	if !isFile {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0
-}
-
-// Notify implements gatehouse.Peer.
-func (t *terminal) Notify(_ stdctx.Context, method string, params []byte) error {
-	if t.out == nil {
-		return nil
-	}
-	o, _ := wire.ParseObject(params)
-	switch method {
-	case "notifications/progress":
-		text, _ := wire.Text(o.Get("message"))
-		line := "progress " + string(o.Get("progress"))
-		if total := o.Get("total"); total != nil {
-			line += " of " + string(total)
-		}
-		fmt.Fprintln(t.out, strings.TrimSpace(line+" "+text))
-	case "notifications/message":
-		fmt.Fprintf(t.out, "server: %s\n", o.Get("data"))
-	}
-	return nil
-}
-
-// CanAsk implements gatehouse.Peer.
-func (t *terminal) CanAsk() bool { return true }
-
-// Ask implements gatehouse.Peer: the fields of a form, one line each. Without a person the answer is no.
-func (t *terminal) Ask(_ stdctx.Context, method string, params []byte) ([]byte, error) {
-	if method != "elicitation/create" {
-		return nil, &gatehouse.RPCError{Code: gatehouse.CodeMethodNotFound, Message: "gatehouse call cannot answer " + method}
-	}
-	o, _ := wire.ParseObject(params)
-	text, _ := wire.Text(o.Get("message"))
-	if !t.person {
-		fmt.Fprintf(t.out, "the server asks: %s\nanswered no: standard input is no terminal\n", text)
-		return []byte(`{"action":"decline"}`), nil
-	}
-	fmt.Fprintf(t.out, "the server asks: %s\n", text)
-	schema, _ := wire.ParseObject(o.Get("requestedSchema"))
-	props, _ := wire.ParseObject(schema.Get("properties"))
-	content := wire.Object{}
-	for _, p := range props {
-		prop, _ := wire.ParseObject(p.Value)
-		kind, _ := wire.Text(prop.Get("type"))
-		fmt.Fprintf(t.out, "  %s (%s; empty to refuse): ", p.Name, kind)
-		line, err := t.in.ReadString('\n')
-		if line = strings.TrimSpace(line); err != nil || line == "" {
-			return []byte(`{"action":"decline"}`), nil
-		}
-		value := wire.String(line)
-		if _, err := strconv.ParseFloat(line, 64); err == nil && (kind == "integer" || kind == "number") || kind == "boolean" && (line == "true" || line == "false") {
-			value = []byte(line)
-		}
-		content = append(content, wire.Member{Name: p.Name, Value: value})
-	}
-	return wire.Object{{Name: "action", Value: []byte(`"accept"`)}, {Name: "content", Value: content.Bytes()}}.Bytes(), nil
 }

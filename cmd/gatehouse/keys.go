@@ -3,15 +3,13 @@ package main
 import (
 	stdctx "context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"gatehouse"
 	"gatehouse/builtin"
@@ -20,74 +18,88 @@ import (
 	"gatehouse/store"
 )
 
-// maxActive bounds the active keys of one name: the one in use and its successor.
-const maxActive = 2
+const (
+	maxActive = 2                   // active keys of one name: the one in use and its successor
+	expiring  = 14 * 24 * time.Hour // a key that has less left is to be rotated
+	day       = 24 * time.Hour
+)
 
-// keyFlags are the flags of every keys command.
-type keyFlags struct {
-	data, config string
-	json         bool
-	servers      names
-	days         int
+// keyring is what every keys command works on.
+type keyring struct {
+	*context
+	st      store.Store
+	data    string
+	servers []string
+	life    time.Duration
+	now     time.Time
 }
-
-// names is a flag that may be given several times.
-type names []string
-
-func (n *names) String() string     { return fmt.Sprint(*n) }
-func (n *names) Set(s string) error { *n = append(*n, s); return nil }
 
 // runKeys makes, lists and ends access keys.
 func runKeys(c *context, args []string) int {
-	var k keyFlags
-	f := c.flags("keys", "create NAME [--server S]… [--days N] | list | rotate NAME | revoke ID   [--data DIR | --config FILE] [--json]")
-	f.StringVar(&k.data, "data", "", "data folder (default: that of the configuration)")
-	f.StringVar(&k.config, "config", "gatehouse.yaml", "configuration file")
-	f.BoolVar(&k.json, "json", false, "print JSON")
-	f.Var(&k.servers, "server", "published server the key opens; several times for several (default: all)")
-	f.IntVar(&k.days, "days", 90, "days until the key expires, at most 90")
-	rest, err := parse(f, args)
-	if err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return ok
-		}
-		return usage
+	var servers names
+	f := c.flags("keys", "create NAME [--server S]… [--days N] | list | rotate NAME [--days N] | revoke ID")
+	data := f.String("data", "", "`DIR` that holds the keys, instead of the configuration's data")
+	file := f.String("config", "gatehouse.yaml", "configuration `FILE`")
+	days := f.Int("days", 90, "`N` days until the key expires, at most 90")
+	f.Var(&servers, "server", "published server `S` the key opens; several times for several (default all)")
+	if code := f.parse(args, 1, 2); code >= 0 {
+		return code
 	}
-	want := map[string]int{"create": 2, "list": 1, "rotate": 2, "revoke": 2}
-	if len(rest) == 0 || want[rest[0]] != len(rest) {
-		f.Usage()
-		return usage
+	verbs := map[string]struct {
+		args int
+		run  func(k *keyring, ctx stdctx.Context, arg string) error
+	}{"create": {2, (*keyring).create}, "list": {1, (*keyring).list}, "rotate": {2, (*keyring).rotate}, "revoke": {2, (*keyring).revoke}}
+	verb, known := verbs[f.rest[0]]
+	switch {
+	case !known:
+		return c.misuse("gatehouse keys", "unknown command "+quote(f.rest[0]), orHelp(f.rest[0], slices.Sorted(maps.Keys(verbs)), "gatehouse keys --help"))
+	case len(f.rest) < verb.args:
+		return c.misuse("gatehouse keys", f.rest[0]+" needs a "+map[bool]string{true: "key's id", false: "name"}[f.rest[0] == "revoke"], "write gatehouse keys "+f.rest[0]+" "+map[bool]string{true: "ID; gatehouse keys list shows the ids", false: "NAME"}[f.rest[0] == "revoke"])
+	case len(f.rest) > verb.args:
+		return c.misuse("gatehouse keys", "unexpected argument "+quote(f.rest[verb.args]), "run gatehouse keys --help")
 	}
-	if k.data == "" {
-		cfg, err := config.Load(k.config)
-		if err != nil {
-			return c.fail(err)
-		}
-		k.data = cfg.Data
-	}
-	if err := os.MkdirAll(k.data, 0o700); err != nil {
-		return c.fail(err)
-	}
-	st, err := builtin.OpenStore(k.data)
+	k, err := c.openKeys(*data, *file, servers, f.rest[0] == "create")
 	if err != nil {
 		return c.fail(err)
 	}
-	defer st.Close()
-	ctx := stdctx.Background()
-	switch rest[0] {
-	case "create":
-		err = createKey(ctx, c, st, k, rest[1], k.servers)
-	case "rotate":
-		err = rotateKey(ctx, c, st, k, rest[1])
-	case "revoke":
-		err = revokeKey(ctx, c, st, rest[1])
-	case "list":
-		err = listKeys(ctx, c.out, st, k.json)
+	k.life = time.Duration(*days) * day
+	arg := ""
+	if verb.args == 2 {
+		arg = f.rest[1]
 	}
-	if err != nil {
+	if err := errors.Join(verb.run(k, stdctx.Background(), arg), k.st.Close()); err != nil {
 		return c.fail(err)
 	}
 	return ok
+}
+
+// openKeys opens the store of keys; only create makes one that is not there.
+func (c *context) openKeys(data, file string, servers names, create bool) (*keyring, error) {
+	if data == "" {
+		cfg, err := config.Load(file)
+		if err != nil {
+			return nil, err
+		}
+		known := slices.Sorted(maps.Keys(cfg.Servers))
+		for _, s := range servers {
+			if cfg.Servers[s] == nil {
+				return nil, unknownServer(cfg, s, known)
+			}
+		}
+		data = cfg.Data
+	}
+	if create {
+		if err := makeData(data); err != nil {
+			return nil, err
+		}
+	} else if _, err := os.Stat(filepath.Join(data, "gatehouse.db")); err != nil {
+		return nil, &gatehouse.Error{Code: "key.data", Pos: gatehouse.Pos{File: data}, Msg: "no keys have been made here", Hint: "name the data folder with --data or the configuration with --config, or make a key: gatehouse keys create NAME"}
+	}
+	st, err := builtin.OpenStore(data)
+	if err != nil {
+		return nil, &gatehouse.Error{Code: "key.data", Pos: gatehouse.Pos{File: data}, Msg: "the keys cannot be opened: " + err.Error(), Hint: "run it as the user that the server runs as"}
+	}
+	return &keyring{context: c, st: st, data: data, servers: servers, now: time.Now()}, nil
 }
 
 func active(keys []store.Key, name string, now time.Time) (out []store.Key) {
@@ -99,29 +111,45 @@ func active(keys []store.Key, name string, now time.Time) (out []store.Key) {
 	return out
 }
 
-func createKey(ctx stdctx.Context, c *context, st store.Store, f keyFlags, name string, servers []string) error {
-	keys, err := st.Keys(ctx)
+func (r *keyring) create(ctx stdctx.Context, name string) error {
+	return r.make(ctx, name, r.servers, nil)
+}
+
+// made is a new key for machines.
+type made struct {
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	Key      string    `json:"key"`
+	Servers  []string  `json:"servers"`
+	Expires  time.Time `json:"expires"`
+	Replaces string    `json:"replaces,omitempty"` // id of the key that is to be revoked
+}
+
+// make makes a key; old is the one it is to replace, if any.
+func (r *keyring) make(ctx stdctx.Context, name string, servers []string, old *store.Key) error {
+	keys, err := r.st.Keys(ctx)
 	if err != nil {
 		return err
 	}
-	if n := len(active(keys, name, time.Now())); n >= maxActive {
-		return &gatehouse.Error{Code: "key.active", Msg: fmt.Sprintf("%s has %d active keys already", name, n), Hint: "revoke the older one: gatehouse keys list, then gatehouse keys revoke ID"}
+	if have := active(keys, name, r.now); len(have) >= maxActive {
+		return &gatehouse.Error{Code: "key.active", Msg: fmt.Sprintf("%s has %d active keys already", name, len(have)), Hint: "when nobody uses the older one any more: gatehouse keys revoke " + have[0].ID}
 	}
-	secret, k, err := newKey(ctx, st, f.data, name, servers, time.Duration(f.days)*24*time.Hour)
+	secret, k, err := newKey(ctx, r.st, r.data, name, servers, r.life)
 	if err != nil {
 		return err
 	}
-	if f.json {
-		return writeJSON(c.out, struct {
-			ID      string    `json:"id"`
-			Name    string    `json:"name"`
-			Key     string    `json:"key"`
-			Servers []string  `json:"servers"`
-			Expires time.Time `json:"expires"`
-		}{k.ID, k.Name, secret.Reveal(), k.Servers, k.Expires})
+	if r.json {
+		m := made{k.ID, k.Name, secret.Reveal(), k.Servers, k.Expires, ""}
+		if old != nil {
+			m.Replaces = old.ID
+		}
+		return writeJSON(r.out, m)
 	}
-	fmt.Fprintln(c.out, secret.Reveal())
-	fmt.Fprintf(c.err, "key %s of %s, good until %s; it is shown this once\n", k.ID, k.Name, k.Expires.Format(time.DateOnly))
+	fmt.Fprintln(r.out, secret.Reveal())
+	fmt.Fprintf(r.err, "key %s of %s, good until %s; it is shown this once\n", k.ID, k.Name, k.Expires.Format(time.DateOnly))
+	if old != nil {
+		fmt.Fprintf(r.err, "key %s stays good until %s; when the new one is in place: gatehouse keys revoke %s\n", old.ID, old.Expires.Format(time.DateOnly), old.ID)
+	}
 	return nil
 }
 
@@ -138,85 +166,99 @@ func newKey(ctx stdctx.Context, st store.Store, data, name string, servers []str
 	return secret, k, st.CreateKey(ctx, k)
 }
 
-func rotateKey(ctx stdctx.Context, c *context, st store.Store, f keyFlags, name string) error {
-	keys, err := st.Keys(ctx)
+func (r *keyring) rotate(ctx stdctx.Context, name string) error {
+	keys, err := r.st.Keys(ctx)
 	if err != nil {
 		return err
 	}
-	have := active(keys, name, time.Now())
+	have := active(keys, name, r.now)
 	if len(have) == 0 {
-		return &gatehouse.Error{Code: "key.unknown", Msg: fmt.Sprintf("%s has no active key", name), Hint: "make one: gatehouse keys create " + name}
+		var known []string
+		for _, k := range keys {
+			known = append(known, k.Name)
+		}
+		return &gatehouse.Error{Code: "key.unknown", Msg: fmt.Sprintf("%s has no active key", name), Hint: orHelp(name, known, "gatehouse keys create "+name)}
 	}
 	old := have[len(have)-1]
-	if err := createKey(ctx, c, st, f, name, old.Servers); err != nil {
+	return r.make(ctx, name, old.Servers, &old)
+}
+
+func (r *keyring) revoke(ctx stdctx.Context, id string) error {
+	err := r.st.RevokeKey(ctx, id, r.now)
+	if errors.Is(err, store.ErrNotFound) {
+		return &gatehouse.Error{Code: "key.unknown", Msg: fmt.Sprintf("no key has the id %s", quote(id)), Hint: "gatehouse keys list shows the ids"}
+	}
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.err, "key %s stays good until %s; when the new one is in place: gatehouse keys revoke %s\n", old.ID, old.Expires.Format(time.DateOnly), old.ID)
+	if r.json {
+		return writeJSON(r.out, struct {
+			ID      string `json:"id"`
+			Revoked bool   `json:"revoked"`
+		}{id, true})
+	}
+	fmt.Fprintf(r.err, "key %s is revoked; a running server refuses it within a second\n", id)
 	return nil
 }
 
-func revokeKey(ctx stdctx.Context, c *context, st store.Store, id string) error {
-	err := st.RevokeKey(ctx, id, time.Now())
-	if errors.Is(err, store.ErrNotFound) {
-		return &gatehouse.Error{Code: "key.unknown", Msg: fmt.Sprintf("no key has the id %s", id), Hint: "gatehouse keys list shows the ids"}
-	}
-	if err == nil {
-		fmt.Fprintf(c.err, "key %s is revoked; a running server refuses it within a second\n", id)
-	}
-	return err
+// row is one key of the list.
+type row struct {
+	ID       string     `json:"id"`
+	Name     string     `json:"name"`
+	State    string     `json:"state"` // active, expiring, expired or revoked
+	Servers  []string   `json:"servers"`
+	Created  time.Time  `json:"created"`
+	Expires  time.Time  `json:"expires"`
+	LastUsed *time.Time `json:"last_used"`
 }
 
-func listKeys(ctx stdctx.Context, out io.Writer, st store.Store, asJSON bool) error {
-	keys, err := st.Keys(ctx)
+func stateOf(k store.Key, now time.Time) string {
+	switch left := k.Expires.Sub(now); {
+	case !k.Revoked.IsZero():
+		return "revoked"
+	case left <= 0:
+		return "expired"
+	case left <= expiring:
+		return "expiring"
+	}
+	return "active"
+}
+
+func (r *keyring) list(ctx stdctx.Context, _ string) error {
+	keys, err := r.st.Keys(ctx)
 	if err != nil {
 		return err
-	}
-	type row struct {
-		ID       string     `json:"id"`
-		Name     string     `json:"name"`
-		State    string     `json:"state"`
-		Servers  []string   `json:"servers"`
-		Created  time.Time  `json:"created"`
-		Expires  time.Time  `json:"expires"`
-		LastUsed *time.Time `json:"last_used"`
 	}
 	rows := []row{}
 	for _, k := range keys {
-		r := row{k.ID, k.Name, "active", k.Servers, k.Created, k.Expires, nil}
+		x := row{k.ID, k.Name, stateOf(k, r.now), k.Servers, k.Created, k.Expires, nil}
 		if !k.LastUsed.IsZero() {
-			r.LastUsed = &k.LastUsed
+			x.LastUsed = &k.LastUsed
 		}
-		switch {
-		case !k.Revoked.IsZero():
-			r.State = "revoked"
-		case !time.Now().Before(k.Expires):
-			r.State = "expired"
-		}
-		rows = append(rows, r)
+		rows = append(rows, x)
 	}
-	if asJSON {
-		return writeJSON(out, rows)
+	if r.json {
+		return writeJSON(r.out, rows)
 	}
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	w := tabwriter.NewWriter(r.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tNAME\tSTATE\tSERVERS\tEXPIRES\tLAST USED")
-	for _, r := range rows {
+	for _, x := range rows {
 		servers, used := "all", "never"
-		if len(r.Servers) > 0 {
-			servers = fmt.Sprint(r.Servers)
+		if len(x.Servers) > 0 {
+			servers = fmt.Sprint(x.Servers)
 		}
-		if r.LastUsed != nil {
-			used = r.LastUsed.Format("2006-01-02 15:04")
+		if x.LastUsed != nil {
+			used = x.LastUsed.Format("2006-01-02 15:04")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Name, r.State, servers, r.Expires.Format(time.DateOnly), used)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", x.ID, x.Name, x.State, servers, x.Expires.Format(time.DateOnly), used)
 	}
-	return w.Flush()
-}
-
-func writeJSON(out io.Writer, v any) error {
-	b, err := json.Marshal(v, jsontext.WithIndent("  "))
-	if err != nil {
+	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err = out.Write(append(b, '\n'))
-	return err
+	for _, x := range rows {
+		if x.State == "expiring" {
+			fmt.Fprintf(r.err, "key %s of %s expires on %s: gatehouse keys rotate %s\n", x.ID, x.Name, x.Expires.Format(time.DateOnly), x.Name)
+		}
+	}
+	return nil
 }

@@ -2,8 +2,6 @@
 package main
 
 import (
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +9,7 @@ import (
 	"strings"
 
 	"gatehouse"
+	"gatehouse/internal/spelling"
 )
 
 // Exit codes.
@@ -30,6 +29,7 @@ type command struct {
 type context struct {
 	in       io.Reader
 	out, err io.Writer
+	json     bool // --json: results and faults are for machines
 }
 
 func commands() []command {
@@ -37,31 +37,52 @@ func commands() []command {
 		{"serve", "[--config FILE] [--listen ADDR]", "serve everything the file publishes", runServe},
 		{"stdio", "--server NAME [--config FILE]", "serve one published server on standard input and output", runStdio},
 		{"call", "URL|SERVER [TOOL] [--arg k=v]…", "list or call tools of any MCP server", runCall},
-		{"config", "check FILE", "say all that starting would say", runConfig},
+		{"config", "check FILE | schema", "say all that starting would say", runConfig},
 		{"keys", "create NAME | list | rotate NAME | revoke ID", "make and end access keys", runKeys},
 		{"version", "", "print the version", runVersion},
 	}
 }
 
 func main() {
-	os.Exit(run(&context{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:]))
+	os.Exit(run(&context{in: os.Stdin, out: os.Stdout, err: os.Stderr}, os.Args[1:]))
 }
 
 func run(c *context, args []string) int {
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+	if len(args) == 0 {
+		printUsage(c.err)
+		return usage
+	}
+	var known []string
+	for _, cmd := range commands() {
+		known = append(known, cmd.name)
+	}
+	name, rest := args[0], args[1:]
+	if name == "help" && len(rest) > 0 { // gatehouse help keys
+		name, rest = rest[0], []string{"--help"}
+	}
+	switch name {
+	case "help", "-h", "-help", "--help":
 		printUsage(c.out)
-		if len(args) == 0 {
-			return usage
-		}
 		return ok
+	case "--version", "-version":
+		name = "version"
 	}
 	for _, cmd := range commands() {
-		if cmd.name == args[0] {
-			return cmd.run(c, args[1:])
+		if cmd.name == name {
+			return cmd.run(c, rest)
 		}
 	}
-	fmt.Fprintf(c.err, "gatehouse: unknown command %q\nhint: run gatehouse help\n", args[0])
-	return usage
+	return c.misuse("gatehouse", "unknown command "+quote(name), orHelp(name, known, "gatehouse help"))
+}
+
+func quote(s string) string { return fmt.Sprintf("%.100q", s) }
+
+// orHelp is the way out of a name that is not known.
+func orHelp(word string, known []string, help string) string {
+	if near := spelling.Nearest(word, known); near != "" {
+		return fmt.Sprintf("did you mean %s?", near)
+	}
+	return "run " + help
 }
 
 func printUsage(w io.Writer) {
@@ -69,65 +90,30 @@ func printUsage(w io.Writer) {
 	for _, cmd := range commands() {
 		fmt.Fprintf(w, "  %-52s %s\n", strings.TrimSpace(cmd.name+" "+cmd.args), cmd.doc)
 	}
+	fmt.Fprintln(w, "\ngatehouse COMMAND --help tells a command's flags.\nExit status: 0 is success, 1 a failed operation, 2 wrong usage.")
 }
 
-// flags is a flag set that prints the command's own usage.
-func (c *context) flags(name, args string) *flag.FlagSet {
-	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	f.SetOutput(c.err)
-	f.Usage = func() {
-		fmt.Fprintf(c.err, "Usage: gatehouse %s %s\n", name, args)
-		f.PrintDefaults()
+func runVersion(c *context, args []string) int {
+	f := c.flags("version", "")
+	if code := f.parse(args, 0, 0); code >= 0 {
+		return code
 	}
-	return f
-}
-
-// parse takes flags before and after the arguments, and returns the arguments.
-func parse(f *flag.FlagSet, args []string) ([]string, error) {
-	var rest []string
-	for {
-		if err := f.Parse(args); err != nil {
-			return nil, err
-		}
-		args = f.Args()
-		if len(args) == 0 {
-			return rest, nil
-		}
-		rest, args = append(rest, args[0]), args[1:]
-	}
-}
-
-// fail prints every fault of err with its place and its hint.
-func (c *context) fail(err error) int {
-	for _, e := range split(err) {
-		fmt.Fprintf(c.err, "%v\n", e)
-		var ge *gatehouse.Error
-		if errors.As(e, &ge) && ge.Hint != "" {
-			fmt.Fprintf(c.err, "hint: %s\n", ge.Hint)
-		}
-	}
-	return failed
-}
-
-func split(err error) []error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		var out []error
-		for _, e := range j.Unwrap() {
-			out = append(out, split(e)...)
-		}
-		return out
-	}
-	return []error{err}
-}
-
-func runVersion(c *context, _ []string) int {
 	rev := ""
 	if info, found := debug.ReadBuildInfo(); found {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				rev = " (" + s.Value[:min(12, len(s.Value))] + ")"
+				rev = s.Value[:min(12, len(s.Value))]
 			}
 		}
+	}
+	if c.json {
+		return c.print(struct {
+			Version  string `json:"version"`
+			Revision string `json:"revision,omitempty"`
+		}{gatehouse.Version, rev})
+	}
+	if rev != "" {
+		rev = " (" + rev + ")"
 	}
 	fmt.Fprintf(c.out, "gatehouse %s%s\n", gatehouse.Version, rev)
 	return ok

@@ -4,280 +4,231 @@ import (
 	"cmp"
 	stdctx "context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"gatehouse"
-	"gatehouse/access"
-	"gatehouse/audit"
-	"gatehouse/builtin"
+	"gatehouse/backend"
 	"gatehouse/config"
-	"gatehouse/gateway"
-	"gatehouse/identity"
-	"gatehouse/identity/key"
-	"gatehouse/internal/seal"
-	"gatehouse/policy"
-	"gatehouse/store"
 	"gatehouse/transport"
 	"gatehouse/transport/streamable"
 )
 
-// house is everything that one configuration needs while it runs.
-type house struct {
-	*gateway.Gateway
-	cfg     *config.Config
-	log     *slog.Logger
-	store   store.Store
-	keys    *key.Authenticator
-	record  audit.Log
-	sealing []byte
-	http    *streamable.Handler // nil until it listens
-	own     string              // the listener's URL
-}
-
-// openHouse opens the data folder and the gateway. Close it.
-func openHouse(cfg *config.Config, log *slog.Logger) (*house, error) {
-	h := &house{cfg: cfg, log: log}
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, &gatehouse.Error{Code: "serve.data", Msg: "the data folder cannot be made: " + err.Error(), Hint: "set data: in the configuration to a folder that can be written"}
-	}
-	var err error
-	if cfg.SealingKey.IsZero() {
-		h.sealing, err = seal.LoadKey(filepath.Join(cfg.Data, "keys", "sealing"))
-	} else {
-		h.sealing, err = base64.StdEncoding.DecodeString(cfg.SealingKey.Reveal())
-	}
-	if err != nil {
-		return nil, err
-	}
-	pepper, err := key.LoadPepper(cfg.Data)
-	if err != nil {
-		return nil, err
-	}
-	if h.store, err = builtin.OpenStore(cfg.Data); err != nil {
-		return nil, err
-	}
-	h.keys = key.New(h.store, pepper, time.Now)
-	if h.record, err = audit.Open(cfg.Audit.Dir, audit.Options{SegmentBytes: cfg.Audit.SegmentBytes}); err != nil {
-		return nil, errors.Join(err, h.store.Close())
-	}
-	h.Gateway, err = gateway.New(gateway.Config{
-		Kinds: builtin.Backends, Access: access.AllowAll{}, Policy: policy.None{}, Audit: h.record, Sealing: h.sealing, Log: log, Now: time.Now,
-		Identity: func(a config.Auth) identity.Authenticator {
-			var ch identity.Chain
-			if a.Keys {
-				ch = append(ch, h.keys)
-			}
-			if a.Anonymous {
-				ch = append(ch, identity.Anonymous{Network: a.AllowAnonymousOnNetwork})
-			}
-			return ch
-		},
-	})
-	if err == nil {
-		err = h.Reload(cfg)
-	}
-	if err != nil {
-		return nil, errors.Join(err, h.record.Close(), h.store.Close())
-	}
-	return h, nil
-}
-
-// Close ends the sources, then the record, then the store.
-func (h *house) Close(ctx stdctx.Context) error {
-	err := h.Gateway.Close(ctx)
-	h.keys.Close()
-	return errors.Join(err, h.record.Close(), h.store.Close())
-}
+// poll is how often the configuration's files are looked at. A change is taken once it has lasted that long, so that no
+// file is read while it is being written.
+const poll = 250 * time.Millisecond
 
 // runServe serves everything the file publishes.
 func runServe(c *context, args []string) int {
 	f := c.flags("serve", "[--config FILE] [--listen ADDR]")
-	path := f.String("config", "gatehouse.yaml", "configuration file")
-	listen := f.String("listen", "", "address to listen on, instead of the file's")
-	rest, err := parse(f, args)
-	if err != nil {
-		return usage
+	path := f.String("config", "gatehouse.yaml", "configuration `FILE`")
+	listen := f.String("listen", "", "`ADDR` to listen on, instead of the file's")
+	if code := f.parse(args, 0, 0); code >= 0 {
+		return code
 	}
-	if len(rest) > 0 {
-		f.Usage()
-		return usage
-	}
-	cfg, err := loadWith(*path, *listen)
+	cfg, seen, err := config.Read(*path, *listen)
 	if err != nil {
 		return c.fail(err)
 	}
-	log := slog.New(slog.NewTextHandler(c.err, nil))
-	if err := c.serve(cfg, *listen, log); err != nil {
+	s := &serving{context: c, listen: *listen, seen: seen}
+	if err := s.run(cfg); err != nil {
 		return c.fail(err)
 	}
 	return ok
 }
 
-func loadWith(path, listen string) (*config.Config, error) {
-	if listen != "" {
-		return config.LoadListen(path, listen)
-	}
-	return config.Load(path)
+// serving is one run of serve.
+type serving struct {
+	*context
+	*house
+	listen string // instead of the configuration's
+	own    string // URL of the listener, for what publicURL does not say
+	http   *streamable.Handler
+	cert   atomic.Pointer[tls.Certificate]
+
+	seen    config.Seen // the files as they were read
+	pending config.Seen // how they look since they have changed; nil when they have not
 }
 
-func (c *context) serve(cfg *config.Config, listen string, log *slog.Logger) error {
+// run serves until a signal or a failure of the listener.
+func (s *serving) run(cfg *config.Config) error {
+	log := s.logger(slog.LevelInfo)
 	for _, w := range cfg.Warn {
-		log.Warn(w.Error())
+		s.warn(w)
 	}
-	h, err := openHouse(cfg, log)
-	if err != nil {
+	var err error
+	if s.house, err = openHouse(cfg, log); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(stdctx.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	srv, err := h.listen(c)
+	srv, err := s.open()
 	if err != nil {
-		return errors.Join(err, h.Close(ctx))
+		return errors.Join(err, s.Close(ctx))
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve() }()
-	h.Warm(ctx)
+	s.Warm(ctx)
+	s.expiring(ctx)
+	err = s.watch(ctx, served)
+	stop() // a second signal ends at once
+	dctx, cancel := stdctx.WithTimeout(stdctx.Background(), s.cfg.Limits.DrainTimeout)
+	defer cancel()
+	s.Drain()
+	return errors.Join(err, srv.Drain(dctx), s.Close(dctx))
+}
+
+// watch reloads when it is told to or a file has changed, until ctx is done or the listener has failed.
+func (s *serving) watch(ctx stdctx.Context, served <-chan error) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	changed := config.Watch(ctx, h.cfg, time.Second)
-loop:
+	look := time.NewTicker(poll)
+	defer look.Stop()
+	daily := time.NewTicker(day)
+	defer daily.Stop()
 	for {
 		select {
-		case err = <-served:
-			break loop
+		case err := <-served:
+			return err
 		case <-ctx.Done():
-			stop() // a second signal ends at once
-			break loop
+			return nil
 		case <-hup:
-			changed = h.reload(ctx, listen, changed)
-		case <-changed:
-			changed = h.reload(ctx, listen, changed)
+			s.reload(ctx)
+		case <-daily.C:
+			s.expiring(ctx)
+		case <-look.C:
+			if s.changed() {
+				s.reload(ctx)
+			}
 		}
 	}
-	dctx, cancel := stdctx.WithTimeout(stdctx.Background(), h.cfg.Limits.DrainTimeout)
-	defer cancel()
-	h.Drain()
-	derr := srv.Drain(dctx)
-	return errors.Join(err, derr, h.Close(dctx))
+}
+
+// changed reports whether the files look other than when they were read, and the same as when they were last looked at.
+func (s *serving) changed() bool {
+	now := s.seen.Now()
+	if now.Equal(s.seen) {
+		s.pending = nil
+		return false
+	}
+	settled := s.pending != nil && now.Equal(s.pending)
+	s.pending = now
+	return settled
 }
 
 // reload swaps the configuration. A bad one changes nothing and says so.
-func (h *house) reload(ctx stdctx.Context, listen string, changed <-chan struct{}) <-chan struct{} {
-	cfg, err := loadWith(h.cfg.File, listen)
+func (s *serving) reload(ctx stdctx.Context) {
+	cfg, seen, err := config.Read(s.cfg.File, s.listen)
+	s.seen, s.pending = seen, nil
 	if err == nil {
-		if cfg.Listen != h.cfg.Listen || cfg.TLS != h.cfg.TLS || cfg.Data != h.cfg.Data ||
-			cfg.Limits.HeaderTimeout != h.cfg.Limits.HeaderTimeout || cfg.Limits.IdleTimeout != h.cfg.Limits.IdleTimeout {
-			h.log.Warn("listen, tls, data, limits.headerTimeout and limits.idleTimeout take effect at the next start")
-		}
-		if err = h.Reload(cfg); err == nil {
-			err = h.http.Reload(cmp.Or(cfg.PublicURL, h.own), cfg.Origins, cfg.Limits)
-		}
+		err = s.swap(cfg)
 	}
 	if err != nil {
 		for _, e := range split(err) {
-			h.log.Error("configuration not reloaded; the one before stays", slog.Any("error", e))
+			attrs := []slog.Attr{slog.Any("error", e)}
+			if ge, known := errors.AsType[*gatehouse.Error](e); known {
+				attrs = append(attrs, slog.String("code", ge.Code), slog.String("hint", ge.Hint))
+			}
+			s.log.LogAttrs(ctx, slog.LevelError, "configuration not reloaded; the one before stays", attrs...)
 		}
-		return config.Watch(ctx, h.cfg, time.Second)
+		return
 	}
-	h.cfg = cfg
-	h.log.Info("configuration reloaded", slog.Int("servers", len(cfg.Servers)))
-	h.Warm(ctx)
-	return config.Watch(ctx, cfg, time.Second)
+	for _, w := range cfg.Warn {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.Any("warning", w))
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "configuration reloaded", slog.Int("servers", len(cfg.Servers)))
+	s.Warm(ctx)
 }
 
-// listen opens the listener and says what is served.
-func (h *house) listen(c *context) (*streamable.Server, error) {
-	cfg := h.cfg
+// swap puts cfg in force, or leaves everything as it is.
+func (s *serving) swap(cfg *config.Config) error {
+	cert, err := certificate(cfg)
+	if err != nil {
+		return err
+	}
+	if err := s.Reload(cfg); err != nil {
+		return err
+	}
+	if err := s.http.Reload(cmp.Or(cfg.PublicURL, s.own), cfg.Origins, cfg.Limits); err != nil {
+		return errors.Join(err, s.Reload(s.cfg))
+	}
+	old := s.cfg
+	if cfg.Listen != old.Listen || cfg.TLS.Min != old.TLS.Min || (cert == nil) != (s.cert.Load() == nil) || cfg.Data != old.Data || cfg.Audit != old.Audit ||
+		cfg.SealingKey != old.SealingKey || cfg.Limits.HeaderTimeout != old.Limits.HeaderTimeout || cfg.Limits.IdleTimeout != old.Limits.IdleTimeout {
+		s.log.Warn("listen, data, sealingKey, audit, tls.min, whether there is TLS, limits.headerTimeout and limits.idleTimeout take effect at the next start")
+	}
+	if cert != nil && s.cert.Load() != nil {
+		s.cert.Store(cert)
+	}
+	s.cfg = cfg
+	return nil
+}
+
+// certificate reads the certificate that the configuration names, nil when it names none.
+func certificate(cfg *config.Config) (*tls.Certificate, error) {
+	if cfg.TLS.Cert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key)
+	if err != nil {
+		return nil, &gatehouse.Error{Code: "serve.tls", Pos: gatehouse.Pos{File: cfg.TLS.Cert}, Msg: "certificate and key cannot be used: " + cause(err), Hint: "tls.cert and tls.key must be PEM files that belong together"}
+	}
+	return &cert, nil
+}
+
+// open opens the listener and says what is served.
+func (s *serving) open() (*streamable.Server, error) {
+	cfg := s.cfg
+	cert, err := certificate(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, &gatehouse.Error{Code: "serve.listen", Msg: "cannot listen on " + cfg.Listen + ": " + listenCause(err), Hint: "another program may have the port; choose one with listen: or --listen"}
+	}
+	s.own = "http://" + ln.Addr().String() // the port may have been 0
 	var tlsConfig *tls.Config
-	if cfg.TLS.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key)
-		if err != nil {
-			return nil, &gatehouse.Error{Code: "serve.tls", Msg: "certificate and key cannot be used: " + err.Error(), Hint: "tls.cert and tls.key must be PEM files that belong together"}
-		}
-		tlsConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if cert != nil {
+		s.own = "https://" + ln.Addr().String()
+		s.cert.Store(cert)
+		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.cert.Load(), nil }}
 		if cfg.TLS.Min == "1.3" {
 			tlsConfig.MinVersion = tls.VersionTLS13
 		}
 	}
-	ln, err := net.Listen("tcp", cfg.Listen)
-	if err != nil {
-		return nil, &gatehouse.Error{Code: "serve.listen", Msg: "cannot listen on " + cfg.Listen + ": " + err.Error(), Hint: "another program may have the port; choose one with listen: or --listen"}
+	base := cmp.Or(cfg.PublicURL, s.own)
+	sessions, err := transport.NewSessions(s.sealing, cfg.Limits, time.Now)
+	if err == nil {
+		s.metrics.Sources(func(each func(server, source, state string)) {
+			s.Sources(func(server, label string, st backend.Status) { each(server, label, st.State) })
+		})
+		s.http, err = streamable.New(streamable.Config{
+			Gateway: s.Gateway, Sessions: sessions, Limits: cfg.Limits, PublicURL: base, Origins: cfg.Origins, Bind: ln.Addr(), Log: s.log, Now: time.Now,
+			Refused: s.metrics.Refused, Extra: map[string]http.Handler{"/metrics": s.metrics.Handler()},
+		})
 	}
-	h.own = "http://" + ln.Addr().String() // the port may have been 0
-	if tlsConfig != nil {
-		h.own = "https://" + ln.Addr().String()
+	if err == nil {
+		err = s.greet(base)
 	}
-	base := cmp.Or(cfg.PublicURL, h.own)
-	sessions, err := transport.NewSessions(h.sealing, cfg.Limits, time.Now)
-	if err != nil {
-		return nil, errors.Join(err, ln.Close())
-	}
-	h.http, err = streamable.New(streamable.Config{
-		Gateway: h.Gateway, Sessions: sessions, Limits: cfg.Limits, PublicURL: base,
-		Origins: cfg.Origins, Bind: ln.Addr(), Log: h.log, Now: time.Now,
-	})
 	if err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	if err := h.greet(c, base); err != nil {
-		return nil, errors.Join(err, ln.Close())
-	}
-	return streamable.NewServer(h.http, ln, tlsConfig), nil
+	return streamable.NewServer(s.http, ln, tlsConfig), nil
 }
 
-// greet prints where the servers are and, at the first start, a key.
-func (h *house) greet(c *context, base string) error {
-	servers := slices.Sorted(maps.Keys(h.cfg.Servers))
-	for _, name := range servers {
-		fmt.Fprintf(c.out, "%-16s %s/%s/mcp\n", name, base, name)
+// listenCause is the system's word, without the address that the message says already.
+func listenCause(err error) string {
+	if se, ok := errors.AsType[*os.SyscallError](err); ok {
+		return se.Err.Error()
 	}
-	fmt.Fprintln(c.out, "access: every caller who signs in may call every tool; there are no rules yet")
-	if !h.cfg.Auth.Keys {
-		return nil
-	}
-	ctx := stdctx.Background()
-	keys, err := h.store.Keys(ctx)
-	if err != nil || len(keys) > 0 {
-		return err
-	}
-	secret, k, err := newKey(ctx, h.store, h.cfg.Data, "first", nil, key.MaxLifetime)
-	if err != nil {
-		return err
-	}
-	url := base + "/" + servers[0] + "/mcp"
-	fmt.Fprintf(c.out, `
-First start: here is an access key, good until %s. It is shown this once.
-
-  %s
-
-mcp.json for VS Code (.vscode/mcp.json):
-
-{
-  "servers": {
-    %q: {
-      "type": "http",
-      "url": %q,
-      "headers": { "Authorization": "Bearer %s" }
-    }
-  }
-}
-
-Next:
-  npx -y @modelcontextprotocol/inspector --cli %s --transport http --header "Authorization: Bearer %s" --method tools/list
-  gatehouse keys create NAME --config %s
-  edit %s: a change takes effect at once
-`, k.Expires.Format(time.DateOnly), secret.Reveal(), servers[0], url, secret.Reveal(), url, secret.Reveal(), h.cfg.File, h.cfg.File)
-	return nil
+	return err.Error()
 }

@@ -3,7 +3,6 @@ package main
 import (
 	stdctx "context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os/signal"
 	"os/user"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"gatehouse"
-	"gatehouse/config"
 	"gatehouse/transport/stdio"
 )
 
@@ -27,22 +25,21 @@ func localPrincipal() *gatehouse.Principal {
 // runStdio serves one published server on standard input and output.
 func runStdio(c *context, args []string) int {
 	f := c.flags("stdio", "--server NAME [--config FILE]")
-	path := f.String("config", "gatehouse.yaml", "configuration file")
-	server := f.String("server", "", "published server")
-	rest, err := parse(f, args)
-	if err != nil || len(rest) > 0 || *server == "" {
-		if err == nil {
-			f.Usage()
-		}
-		return usage
+	path := f.String("config", "gatehouse.yaml", "configuration `FILE`")
+	server := f.String("server", "", "`NAME` of the published server")
+	if code := f.parse(args, 0, 0); code >= 0 {
+		return code
 	}
-	h, code := c.openServer(*path, *server)
+	if *server == "" {
+		return c.misuse("gatehouse stdio", "flag --server is missing", "write gatehouse stdio --server NAME")
+	}
+	h, code := c.openServer(*path, *server, c.logger(slog.LevelInfo))
 	if h == nil {
 		return code
 	}
 	ctx, stop := signal.NotifyContext(stdctx.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err = stdio.Serve(ctx, stdio.Config{
+	err := stdio.Serve(ctx, stdio.Config{
 		Gateway: h.Gateway, Server: *server, Principal: localPrincipal(), Limits: h.cfg.Limits,
 		In: c.in, Out: c.out, Log: h.log, Now: time.Now,
 	})
@@ -61,25 +58,4 @@ func quiet(err error) error {
 		return nil
 	}
 	return err
-}
-
-// openServer opens the house for one published server; nil and the exit code when that fails.
-func (c *context) openServer(path, server string) (*house, int) {
-	cfg, err := config.Load(path)
-	if err != nil {
-		return nil, c.fail(err)
-	}
-	if cfg.Servers[server] == nil {
-		return nil, c.fail(&gatehouse.Error{Code: "serve.server", Pos: gatehouse.Pos{File: path}, Msg: fmt.Sprintf("no server %q is published", server), Hint: "look at servers: in the file"})
-	}
-	for name := range cfg.Servers {
-		if name != server {
-			delete(cfg.Servers, name)
-		}
-	}
-	h, err := openHouse(cfg, slog.New(slog.NewTextHandler(c.err, nil)))
-	if err != nil {
-		return nil, c.fail(err)
-	}
-	return h, ok
 }
