@@ -33,8 +33,11 @@ func RPC(err error, callID string, era gatehouse.Era) (e wire.RPC, status int) {
 		return house(x, callID)
 	}
 	e = wire.RPC{Code: gatehouse.CodeInternal, Message: "Internal error; call " + callID, Data: code("gateway.internal", callID)}
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		e = wire.RPC{Code: gatehouse.CodeInternal, Message: "The call took too long and was ended; call " + callID, Data: code("gateway.timeout", callID)}
+	case errors.Is(err, context.Canceled):
+		e = wire.RPC{Code: gatehouse.CodeInternal, Message: "The call was cancelled; call " + callID, Data: code("gateway.cancelled", callID)}
 	}
 	return e, rpcStatus(e.Code, era)
 }

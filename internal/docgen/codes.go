@@ -240,8 +240,9 @@ func (r *codeReader) text(e ast.Expr) (s string, ok bool) {
 
 // said are the words of codes whose message is put together where no reader of source finds it.
 var said = map[string][2]string{
-	"gateway.internal": {"Internal error; call …", "look for the call's id in the log"},
-	"gateway.timeout":  {"The call took too long and was ended; call …", "raise limits.callTimeout, or timeout of the source"},
+	"gateway.cancelled": {"The call was cancelled; call …", "the client did so, or ended its session"},
+	"gateway.internal":  {"Internal error; call …", "look for the call's id in the log"},
+	"gateway.timeout":   {"The call took too long and was ended; call …", "raise limits.callTimeout, or timeout of the source"},
 }
 
 // CodesPage writes the reference page of error codes. A code without words is an error.

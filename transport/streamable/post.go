@@ -1,6 +1,7 @@
 package streamable
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,6 +14,9 @@ import (
 	"gatehouse/wire"
 )
 
+// block is how much of a body must come, or be taken, in the time that the limits give for it.
+const block = 64 << 10
+
 // body reads the request's body within its limits: bytes, and 5 seconds for every 64 KiB.
 func (x *request) body() ([]byte, *fault) {
 	limit := x.h.limits().RequestBytes
@@ -21,23 +25,34 @@ func (x *request) body() ([]byte, *fault) {
 		return nil, tooLarge(limit)
 	}
 	rc := http.NewResponseController(x.w)
-	_ = rc.SetReadDeadline(time.Now().Add(x.h.limits().HeaderTimeout * time.Duration(1+max(n, 0)>>16)))
-	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+	more := func() { _ = rc.SetReadDeadline(time.Now().Add(x.h.limits().HeaderTimeout)) } // ServeHTTP did so for the first block
 	var b []byte
 	var err error
 	if n >= 0 {
 		b = make([]byte, n)
-		_, err = io.ReadFull(x.r.Body, b)
+		for at := 0; at < len(b) && err == nil; at += block {
+			if at > 0 {
+				more()
+			}
+			_, err = io.ReadFull(x.r.Body, b[at:min(at+block, len(b))])
+		}
 	} else {
-		_ = rc.SetReadDeadline(time.Now().Add(x.h.limits().HeaderTimeout * time.Duration(1+limit>>16)))
-		b, err = io.ReadAll(io.LimitReader(x.r.Body, int64(limit)+1))
-		if len(b) > limit {
+		var buf bytes.Buffer
+		for err == nil && buf.Len() <= limit {
+			_, err = io.CopyN(&buf, x.r.Body, block)
+			more()
+		}
+		if b = buf.Bytes(); len(b) > limit {
 			return nil, tooLarge(limit)
+		}
+		if err == io.EOF {
+			err = nil
 		}
 	}
 	if err != nil {
 		return nil, &fault{http.StatusRequestTimeout, "http.body", "the body ended early or came too slowly", ""}
 	}
+	_ = rc.SetReadDeadline(time.Time{})
 	for name := range x.r.Trailer {
 		if strings.HasPrefix(name, "Mcp-") {
 			return nil, &fault{http.StatusBadRequest, "http.trailer", "header " + name + " came as a trailer", "send it as a header"}

@@ -38,8 +38,7 @@ func (h *Handler) fail(w http.ResponseWriter, f *fault) {
 		hd["Connection"] = connClose
 	}
 	hd.Set("Content-Length", itoa(len(body)))
-	w.WriteHeader(f.status)
-	_, _ = w.Write(body)
+	send(w, f.status, body)
 }
 
 // unauthorized answers a failed sign-in.
@@ -180,6 +179,9 @@ func refuseHeaders(r *http.Request) *fault {
 		if te := r.Header.Get("Te"); te != "" && te != "trailers" {
 			return &fault{http.StatusBadRequest, "http.te", "TE may only say trailers", ""}
 		}
+	}
+	if r.Method != http.MethodPost && r.ContentLength != 0 {
+		return &fault{http.StatusBadRequest, "http.body", "a body has no meaning with " + wireSafe(r.Method), "send none"}
 	}
 	accept := r.Header["Accept"]
 	switch r.Method {

@@ -87,6 +87,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(r.TransferEncoding) > 0 { // a length sent besides is dropped unseen, and another reader parts the connection there (RFC 9112, 6.1)
 		w.Header()["Connection"] = connClose
 	}
+	if r.ContentLength != 0 { // of a request that is refused, net/http reads the body for us, and would wait for it
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.limits().HeaderTimeout))
+	}
 	a := h.now.Load()
 	if f := a.refuseHost(r); f != nil {
 		h.fail(w, f)
@@ -220,16 +223,22 @@ func (x *request) json(status int, body []byte) {
 	if len(body) >= 2000 { // net/http writes the length of shorter answers itself, and cheaper
 		hd.Set("Content-Length", itoa(len(body)))
 	}
-	x.w.WriteHeader(status)
-	if len(body) > 64<<10 {
-		x.deadline(30 * time.Second)
-	}
-	_, _ = x.w.Write(body)
+	send(x.w, status, body)
 }
 
-// deadline bounds the next write: a reader that takes nothing is let go.
-func (x *request) deadline(d time.Duration) {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(d))
+// send writes a whole answer. A reader that takes nothing is let go.
+func send(w http.ResponseWriter, status int, body []byte) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+	w.WriteHeader(status)
+	for len(body) > block {
+		if _, err := w.Write(body[:block]); err != nil {
+			return
+		}
+		body = body[block:]
+		_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+	}
+	_, _ = w.Write(body)
 }
 
 var (
