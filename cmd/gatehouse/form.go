@@ -69,7 +69,7 @@ func (t *terminal) field(f field) (value []byte, action string) {
 		if want == "" {
 			return v, ""
 		}
-		fmt.Fprintf(t.out, "  %s is wanted\n", want)
+		fmt.Fprintf(t.out, "  wanted: %s\n", want)
 	}
 	return nil, "decline"
 }
@@ -210,7 +210,7 @@ func (f field) readList(s string) ([]byte, string) {
 		if len(f.choices) > 0 {
 			var ok bool
 			if v, ok = f.choose(v); !ok {
-				return nil, "some of the numbers or values, parted by commas,"
+				return nil, "some of the numbers or values, parted by commas"
 			}
 		}
 		out = append(out, string(wire.String(v)))

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -82,9 +83,12 @@ func (c *Case) Section(name string) string {
 	return ""
 }
 
-// Want compares got with a section, or writes the section.
+// Want compares got with a section, or writes the section. Sections end in a new line.
 func (c *Case) Want(t testing.TB, name, got string) {
 	t.Helper()
+	if got != "" && !strings.HasSuffix(got, "\n") {
+		got += "\n"
+	}
 	if !Update() {
 		if diff := cmp.Diff(c.Section(name), got); diff != "" {
 			t.Errorf("%s: %s (-want +got):\n%s", c.file, name, diff)
