@@ -47,7 +47,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(string(b))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		_, err := parse("g.yaml", "", []byte(text), Seen{})
+		_, err := parse("g.yaml", Instead{}, []byte(text), Seen{})
 		_ = told(t, err) // each has a code, a place and a way out
 	})
 }

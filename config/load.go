@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -23,20 +24,23 @@ const maxFile = 1 << 20
 
 // Load reads the file. The error joins a *gatehouse.Error for every fault, in the file's order.
 func Load(path string) (*Config, error) {
-	c, _, err := Read(path, "")
+	c, _, err := Read(path, Instead{})
 	return c, err
 }
 
-// Read is Load with another listen address than the file's, when one is given. It also returns what there is to watch,
-// with an error too: a file that is missing may come.
-func Read(path, listen string) (*Config, Seen, error) {
+// Instead is what the command line says instead of the file; what is empty is the file's.
+type Instead struct{ Listen, Data string }
+
+// Read is Load with some values from elsewhere. It also returns what there is to watch, with an error too: a file that is
+// missing may come.
+func Read(path string, instead Instead) (*Config, Seen, error) {
 	seen := Seen{}
 	seen.look(path)
 	b, err := readFile(path)
 	if err != nil {
 		return nil, seen, err
 	}
-	c, err := parse(path, listen, b, seen)
+	c, err := parse(path, instead, b, seen)
 	return c, seen, err
 }
 
@@ -64,7 +68,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func parse(path, listen string, b []byte, seen Seen) (*Config, error) {
+func parse(path string, instead Instead, b []byte, seen Seen) (*Config, error) {
 	d := &decoder{file: path, dir: filepath.Dir(path), seen: seen}
 	c := Default()
 	c.File = path
@@ -76,8 +80,13 @@ func parse(path, listen string, b []byte, seen Seen) (*Config, error) {
 	if root.Kind != yaml.MappingNode {
 		return nil, d.err()
 	}
-	if listen != "" {
-		c.Listen = listen
+	c.Listen = cmp.Or(instead.Listen, c.Listen)
+	if instead.Data != "" { // relative to where the command is typed
+		abs, err := filepath.Abs(instead.Data)
+		if err != nil {
+			return nil, fmt.Errorf("find data folder: %w", err)
+		}
+		c.Data = abs
 	}
 	d.validate(c, root)
 	if err := d.err(); err != nil {

@@ -26,7 +26,7 @@ func TestSeen(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	_, seen, err := Read(path, "")
+	_, seen, err := Read(path, Instead{})
 	if err == nil || names(seen) != "g.yaml" || !seen.Equal(seen.Now()) {
 		t.Errorf("Read of nothing sees %q, %v", names(seen), err)
 	}
@@ -34,7 +34,7 @@ func TestSeen(t *testing.T) {
 	if seen.Equal(seen.Now()) {
 		t.Error("a file that has come is not seen")
 	}
-	_, seen, err = Read(path, "")
+	_, seen, err = Read(path, Instead{})
 	if err == nil || names(seen) != "c.pem g.yaml k.pem token" {
 		t.Errorf("Read sees %q, %v", names(seen), err)
 	}
@@ -45,7 +45,7 @@ func TestSeen(t *testing.T) {
 			t.Errorf("%s has come and is not seen", name)
 		}
 	}
-	c, seen, err := Read(path, "127.0.0.1:9")
+	c, seen, err := Read(path, Instead{Listen: "127.0.0.1:9"})
 	if err != nil || c.Listen != "127.0.0.1:9" || !slices.Contains(seen.Files(), path) {
 		t.Fatalf("Read = %v, sees %q", err, names(seen))
 	}

@@ -82,7 +82,7 @@ func TestBounds(t *testing.T) {
 		{"one long value", "listen: " + strings.Repeat("k", maxFile/2) + "\n", `listen: "kkkk`},
 	} {
 		start := time.Now()
-		_, err := parse("g.yaml", "", []byte(c.text), Seen{})
+		_, err := parse("g.yaml", Instead{}, []byte(c.text), Seen{})
 		got := told(t, err)
 		if !strings.Contains(got, c.want) || len(got) > 4096 {
 			t.Errorf("%s: %d bytes of %.300s, want %s", c.name, len(got), got, c.want)

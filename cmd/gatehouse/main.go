@@ -34,7 +34,7 @@ type context struct {
 
 func commands() []command {
 	return []command{
-		{"serve", "[--config FILE] [--listen ADDR]", "serve everything the file publishes", runServe},
+		{"serve", "[--config FILE] [--listen ADDR] [--data DIR]", "serve everything the file publishes", runServe},
 		{"stdio", "--server NAME [--config FILE]", "serve one published server on standard input and output", runStdio},
 		{"call", "URL|SERVER [TOOL] [--arg k=v]…", "list or call tools of any MCP server", runCall},
 		{"config", "check FILE | schema", "say all that starting would say", runConfig},

@@ -27,17 +27,19 @@ const poll = 250 * time.Millisecond
 
 // runServe serves everything the file publishes.
 func runServe(c *context, args []string) int {
-	f := c.flags("serve", "[--config FILE] [--listen ADDR]")
+	var instead config.Instead
+	f := c.flags("serve", "[--config FILE] [--listen ADDR] [--data DIR]")
 	path := f.String("config", "gatehouse.yaml", "configuration `FILE`")
-	listen := f.String("listen", "", "`ADDR` to listen on, instead of the file's")
+	f.StringVar(&instead.Listen, "listen", "", "`ADDR` to listen on, instead of the file's")
+	f.StringVar(&instead.Data, "data", "", "data `DIR`, instead of the file's")
 	if code := f.parse(args, 0, 0); code >= 0 {
 		return code
 	}
-	cfg, seen, err := config.Read(*path, *listen)
+	cfg, seen, err := config.Read(*path, instead)
 	if err != nil {
 		return c.fail(err)
 	}
-	s := &serving{context: c, listen: *listen, seen: seen}
+	s := &serving{context: c, instead: instead, seen: seen}
 	if err := s.run(cfg); err != nil {
 		return c.fail(err)
 	}
@@ -48,10 +50,10 @@ func runServe(c *context, args []string) int {
 type serving struct {
 	*context
 	*house
-	listen string // instead of the configuration's
-	own    string // URL of the listener, for what publicURL does not say
-	http   *streamable.Handler
-	cert   atomic.Pointer[tls.Certificate]
+	instead config.Instead
+	own     string // URL of the listener, for what publicURL does not say
+	http    *streamable.Handler
+	cert    atomic.Pointer[tls.Certificate]
 
 	seen    config.Seen // the files as they were read
 	pending config.Seen // how they look since they have changed; nil when they have not
@@ -126,7 +128,7 @@ func (s *serving) changed() bool {
 
 // reload swaps the configuration. A bad one changes nothing and says so.
 func (s *serving) reload(ctx stdctx.Context) {
-	cfg, seen, err := config.Read(s.cfg.File, s.listen)
+	cfg, seen, err := config.Read(s.cfg.File, s.instead)
 	s.seen, s.pending = seen, nil
 	if err == nil {
 		err = s.swap(cfg)

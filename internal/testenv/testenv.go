@@ -108,7 +108,14 @@ func Addr(t testing.TB) string {
 // Start runs a program until the test ends, and waits until something listens on addr ("" waits for nothing).
 func Start(t testing.TB, addr string, env []string, name string, args ...string) *Process {
 	t.Helper()
+	return StartIn(t, "", addr, env, name, args...)
+}
+
+// StartIn is Start in another folder than the test's.
+func StartIn(t testing.TB, dir, addr string, env []string, name string, args ...string) *Process {
+	t.Helper()
 	p := &Process{cmd: exec.Command(name, args...)}
+	p.cmd.Dir = dir
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	group(p.cmd)
