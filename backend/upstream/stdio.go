@@ -48,7 +48,7 @@ func (s *source) dialCommand(ctx context.Context, key, principal string, caps ga
 				return ss, nil
 			}
 			if !ss.alive() && v == isUnknown && !again && ctx.Err() == nil { // some end when the first message is not initialize
-				ss.close()
+				_, _ = fail(errDied)
 				v = isLegacy
 				continue
 			}

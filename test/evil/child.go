@@ -25,7 +25,7 @@ func RunChild() {
 		return
 	}
 	if name == "grandchild" {
-		time.Sleep(time.Minute)
+		time.Sleep(3 * time.Second)
 		os.Exit(0)
 	}
 	do := children()[name]
@@ -120,7 +120,7 @@ func children() map[string]func(*Child) {
 	return map[string]func(*Child){
 		"good":        onChildCall(done),
 		"good modern": func(c *Child) { c.modern(func(m Message) { done(c, m) }) },
-		"environment": onChildCall(func(c *Child, m Message) {
+		"tells its environment": onChildCall(func(c *Child, m Message) {
 			env := os.Environ()
 			slices.Sort(env)
 			b, _ := json.Marshal(env)
@@ -154,7 +154,7 @@ func children() map[string]func(*Child) {
 		"prints a member twice": onChildCall(func(c *Child, m Message) {
 			c.Print(m.result(`{"a":1,"a":2}`))
 		}),
-		"prints a line of 4 MB": onChildCall(func(c *Child, m Message) { c.Print(m.result(text(repeat("x", 4<<20)))) }),
+		"prints a line of 6 MB": onChildCall(func(c *Child, m Message) { c.Print(m.result(text(repeat("x", 6<<20)))) }),
 		"prints a line without end": onChildCall(func(*Child, Message) {
 			for {
 				if _, err := io.WriteString(os.Stdout, repeat("{", 4096)); err != nil {
