@@ -120,6 +120,27 @@ func children() map[string]func(*Child) {
 	return map[string]func(*Child){
 		"good":        onChildCall(done),
 		"good modern": func(c *Child) { c.modern(func(m Message) { done(c, m) }) },
+		"ends unless initialised first": func(c *Child) {
+			if m, ok := c.Next(); ok && m.Method == "initialize" {
+				c.Print(m.result(initialized))
+				c.serve(func(m Message) { done(c, m) })
+			}
+		},
+		"ignores what it does not know": func(c *Child) {
+			for {
+				m, ok := c.Next()
+				switch {
+				case !ok:
+					return
+				case m.Method == "initialize":
+					c.Print(m.result(initialized))
+				case m.Method == "tools/list":
+					c.Print(m.result(`{"tools":[` + Tool("t") + `]}`))
+				case m.Method == "tools/call":
+					done(c, m)
+				}
+			}
+		},
 		"tells its environment": onChildCall(func(c *Child, m Message) {
 			env := os.Environ()
 			slices.Sort(env)

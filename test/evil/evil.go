@@ -256,10 +256,11 @@ func (r *Request) JSON(body string) { r.Status(200, asJSON, body) }
 
 // Result answers the request well.
 func (r *Request) Result(result string) {
-	r.JSON(r.result(result))
+	r.JSON(r.Response(result))
 }
 
-func (r *Request) result(result string) string {
+// Response is the JSON-RPC response to the request.
+func (r *Request) Response(result string) string {
 	return `{"jsonrpc":"2.0","id":` + r.ID + `,"result":` + result + `}`
 }
 

@@ -17,6 +17,9 @@ const (
 	initialized  = `{"protocolVersion":"2025-11-25","capabilities":` + capabilities + `,"serverInfo":{"name":"evil","version":"1"}}`
 )
 
+// Answer answers r as a good server of the era does.
+func Answer(era string, r *Request) { good(era)(r) }
+
 func good(era string) func(*Request) {
 	switch era {
 	case "legacy":
@@ -57,7 +60,7 @@ func goodLegacy(r *Request) {
 	case "server/discover":
 		r.Status(400, asJSON, `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: Server not initialized"}}`)
 	case "initialize":
-		r.Status(200, asJSON+"Mcp-Session-Id: "+Session+"\r\n", r.result(initialized))
+		r.Status(200, asJSON+"Mcp-Session-Id: "+Session+"\r\n", r.Response(initialized))
 	case "tools/list":
 		r.Result(`{"tools":[` + Tool("t") + `]}`)
 	case "tools/call":
@@ -103,7 +106,7 @@ func goodSSE(r *Request) {
 		if r.ID != "" && r.Method != "answer" {
 			result := map[string]string{"initialize": initialized, "tools/list": `{"tools":[` + Tool("t") + `]}`, "tools/call": call(r.Params)}[r.Method]
 			s.mu.Lock()
-			s.state["out"] += event(r.result(result))
+			s.state["out"] += event(r.Response(result))
 			s.wake()
 			s.mu.Unlock()
 		}

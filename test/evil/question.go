@@ -34,17 +34,17 @@ func questions() []Behaviour {
 			for i := range 3000 {
 				r.Event(ask(fmt.Sprint(i), "sampling/createMessage", sampling))
 			}
-			r.Event(r.result(text("done")))
+			r.Event(r.Response(text("done")))
 		}),
 		legacy("asks for a method of its own", func(r *Request) {
 			r.Event(ask("1", "secrets/list", `{}`))
-			r.Event(r.result(text("done")))
+			r.Event(r.Response(text("done")))
 		}),
 		legacy("pings without end", func(r *Request) {
 			for i := range 3000 {
 				r.Event(ask(fmt.Sprint(i), "ping", `{}`))
 			}
-			r.Event(r.result(text("done")))
+			r.Event(r.Response(text("done")))
 		}),
 		legacy("asks without end", func(r *Request) {
 			for i := range 3000 {
@@ -56,7 +56,7 @@ func questions() []Behaviour {
 			r.Event(ask(`"bomb"`, "elicitation/create", `{"message":"x","requestedSchema":`+Bomb+`}`))
 			got := r.Server.Await("answer", 1, maxWait)
 			if len(got) == 1 && strings.Contains(got[0].Body, `"code":-32602`) {
-				r.Event(r.result(text("refused")))
+				r.Event(r.Response(text("refused")))
 			}
 		}),
 		modern("asks too much at once", required(`{`+strings.Join(many, ",")+`}`)),

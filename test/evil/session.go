@@ -9,7 +9,7 @@ func sessions() []Behaviour {
 		return Behaviour{Name: name, Era: "legacy", On: map[string]func(*Request){"initialize": do}}
 	}
 	id := func(header string) func(*Request) {
-		return func(r *Request) { r.Status(200, asJSON+header, r.result(initialized)) }
+		return func(r *Request) { r.Status(200, asJSON+header, r.Response(initialized)) }
 	}
 	nothing := func(r *Request) { r.Status(404, "", "") }
 	sse := func(name, first string) Behaviour {

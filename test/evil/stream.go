@@ -53,13 +53,13 @@ func streams() []Behaviour {
 					r.Event(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":` + token + `,"progress":1,"message":"evil"}}`)
 				}
 			}
-			r.Event(r.result(text("done")))
+			r.Event(r.Response(text("done")))
 		}),
 		onStream("progress that does not rise", func(r *Request) {
 			for _, p := range []string{"1", "1", "0", "-5", `"7"`, "1e999", "2", "null", "1.5", "3"} {
 				r.Event(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":` + r.Token() + `,"progress":` + p + `}}`)
 			}
-			r.Event(r.result(text("done")))
+			r.Event(r.Response(text("done")))
 		}),
 		onStream("bad UTF-8 in an event", func(r *Request) { r.Event("{\"jsonrpc\":\"2.0\",\"method\":\"\xff\"}") }),
 		onStream("no JSON in an event", func(r *Request) { r.Event("[DONE]") }),
@@ -69,17 +69,17 @@ func streams() []Behaviour {
 			r.Hang()
 		}),
 		onStream("answers twice on the stream", func(r *Request) {
-			r.Event(r.result(text("first")))
-			r.Event(r.result(text("second")))
+			r.Event(r.Response(text("first")))
+			r.Event(r.Response(text("second")))
 		}),
 		onStream("does not end the stream", func(r *Request) {
-			r.Event(r.result(text("done")))
+			r.Event(r.Response(text("done")))
 			r.Hang()
 		}),
 		onStream("events of another name", func(r *Request) {
 			r.Write("event: endpoint\ndata: /elsewhere\n\n")
 			r.Write("id: a\x00b\nretry: 99999999999999999999\nevent: ping\ndata: {{{\n\n")
-			r.Event(r.result(text("done")))
+			r.Event(r.Response(text("done")))
 		}),
 		on("legacy", "stream that is taken up for ever", func(r *Request) {
 			r.Write("id: 1\nretry: 0\n" + event(logMessage))
@@ -90,7 +90,7 @@ func streams() []Behaviour {
 		on("legacy", "asks to wait for a year", func(r *Request) {
 			r.Write("id: 1\nretry: 99999999\ndata:\n\n")
 		}),
-		on("legacy", "flood on the stream outside of calls", func(r *Request) { r.Event(r.result(text("done"))) }).with("GET", func(r *Request) {
+		on("legacy", "flood on the stream outside of calls", func(r *Request) { r.Event(r.Response(text("done"))) }).with("GET", func(r *Request) {
 			r.Stream()
 			r.Flood(func(int) string {
 				return event(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`) + event(logMessage) + event(`{"jsonrpc":"2.0","id":1,"result":{}}`)

@@ -27,7 +27,7 @@ func bytesOnTheWire() []Behaviour {
 	}
 	raw := func(head string) func(*Request) {
 		return func(r *Request) {
-			body := r.result(text("smuggled"))
+			body := r.Response(text("smuggled"))
 			r.Raw(strings.NewReplacer("LEN", fmt.Sprint(len(body)), "HEX", fmt.Sprintf("%x", len(body)), "BODY", body).Replace(head))
 		}
 	}
@@ -48,7 +48,7 @@ func bytesOnTheWire() []Behaviour {
 		onCall("dies in the head", func(r *Request) { r.Raw("HTTP/1.1 200 OK\r\nContent-Ty") }),
 		onCall("dies in the body", func(r *Request) { r.Raw(ok + "Content-Length: 1000\r\n\r\n{\"jsonrpc\":") }),
 		onCall("dies in a chunk", func(r *Request) { r.Raw(ok + "Transfer-Encoding: chunked\r\n\r\n100\r\n{\"jsonrpc\":") }),
-		onCall("body too large", func(r *Request) { r.JSON(r.result(text(repeat("x", 6<<20)))) }),
+		onCall("body too large", func(r *Request) { r.JSON(r.Response(text(repeat("x", 6<<20)))) }),
 		onCall("endless body", func(r *Request) {
 			r.Write(ok + "Transfer-Encoding: chunked\r\n\r\n")
 			r.Flood(func(int) string { return "400\r\n" + repeat(" ", 1024) + "\r\n" })
@@ -62,7 +62,7 @@ func bytesOnTheWire() []Behaviour {
 		onCall("another compression", func(r *Request) { r.Status(200, asJSON+"Content-Encoding: br\r\n", "{}") }),
 		onCall("damaged gzip", func(r *Request) { r.Status(200, asJSON+"Content-Encoding: gzip\r\n", zip("{}")[:12]) }),
 		onCall("HTML", func(r *Request) { r.Status(200, "Content-Type: text/html; charset=utf-8\r\n", "<h1>It works!</h1>") }),
-		onCall("no content type", func(r *Request) { r.Status(200, "", r.result(text("x"))) }),
+		onCall("no content type", func(r *Request) { r.Status(200, "", r.Response(text("x"))) }),
 		onCall("redirect here", status(307, "Location: /other\r\n")),
 		onCall("redirect elsewhere", status(302, "Location: http://169.254.169.254/latest/meta-data/\r\n")),
 		onCall("202", status(202, "")),
@@ -90,7 +90,7 @@ func bytesOnTheWire() []Behaviour {
 		onCall("endless chunk extension", raw(ok+"Transfer-Encoding: chunked\r\n\r\nHEX;"+repeat("x", 100_000)+"\r\nBODY\r\n0\r\n\r\n")),
 		onCall("two HTTP answers", func(r *Request) {
 			r.Result(text("first"))
-			r.Status(200, asJSON, r.result(text("second")))
+			r.Status(200, asJSON, r.Response(text("second")))
 		}),
 	}
 }
