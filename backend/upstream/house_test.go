@@ -36,7 +36,7 @@ var (
 		restart: 20 * time.Millisecond, tick: 10 * time.Millisecond, settle: 5 * time.Millisecond, hold: 50 * time.Millisecond,
 	}
 	calm = bounds{
-		sessions: 8, processes: 3, idle: time.Minute, open: 10 * time.Second, control: 2 * time.Second,
+		sessions: 64, processes: 3, idle: time.Minute, open: 10 * time.Second, control: 2 * time.Second,
 		probe: 10 * time.Second, list: 10 * time.Second, write: 5 * time.Second, stage: 100 * time.Millisecond,
 		restart: 20 * time.Millisecond, tick: 10 * time.Millisecond, settle: 5 * time.Millisecond, hold: 5 * time.Second,
 	}

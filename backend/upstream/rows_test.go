@@ -244,5 +244,11 @@ var overPipes = map[string]hostile{
 	"prints rubbish":                {want: "source.protocol: prints what is no message on its standard output"},
 	"silent":                        {want: inTime, short: true},
 	"stops reading":                 {want: inTime, short: true},
+	"answers one late":              {want: inTime, short: true},
+	"waits to be cancelled":         {want: inTime, short: true, told: "…"},
+	"speaks when two are there":     {want: inTime, short: true},
+	"starts a helper":               {want: "…"},
+	"starts a helper and dies":      {want: "…"},
+	"speaks after its answer":       {want: done},
 	"tells its environment":         {want: "…"},
 }

@@ -141,6 +141,50 @@ func children() map[string]func(*Child) {
 				}
 			}
 		},
+		"waits to be cancelled": onChildCall(func(c *Child, m Message) {
+			c.Print(logMessage)
+			for n, ok := c.Next(); ok; n, ok = c.Next() {
+				if n.Method == "notifications/cancelled" && string(n.Params["requestId"]) == string(m.ID) {
+					fmt.Fprintln(os.Stderr, "was cancelled")
+					return
+				}
+			}
+		}),
+		"answers one late": func(c *Child) {
+			var late Message
+			c.serve(func(m Message) {
+				if late.ID == nil {
+					late = m
+					return
+				}
+				done(c, late)
+				done(c, m)
+			})
+		},
+		"speaks when two are there": func(c *Child) {
+			var calls []Message
+			c.serve(func(m Message) {
+				if calls = append(calls, m); len(calls) < 2 {
+					return
+				}
+				c.Print(logMessage)
+				c.Print(`{"jsonrpc":"2.0","id":"q","method":"sampling/createMessage","params":{"messages":[]}}`)
+				answer, _ := c.Next()
+				for _, m := range calls {
+					c.Print(m.result(text(answer.Line)))
+				}
+			})
+		},
+		"starts a helper": onChildCall(func(c *Child, m Message) {
+			c.Print(m.result(`{"content":[],"structuredContent":{"helper":` + fmt.Sprint(start(false)) + `}}`))
+		}),
+		"starts a helper and dies": onChildCall(func(c *Child, m Message) {
+			c.Print(m.result(`{"content":[],"structuredContent":{"helper":` + fmt.Sprint(start(false)) + `}}`))
+			os.Exit(3)
+		}),
+		"speaks after its answer": onChildCall(func(c *Child, m Message) {
+			c.Print(m.result(text("done")) + "\n" + logMessage)
+		}),
 		"tells its environment": onChildCall(func(c *Child, m Message) {
 			env := os.Environ()
 			slices.Sort(env)
@@ -219,7 +263,7 @@ func children() map[string]func(*Child) {
 			done(c, m)
 		}),
 		"leaves a grandchild": onChildCall(func(c *Child, m Message) {
-			leave()
+			start(true)
 			done(c, m)
 			os.Exit(0)
 		}),
