@@ -169,7 +169,11 @@ func TestConcurrencyLimit(t *testing.T) {
 	for range calls {
 		go func() { got <- h.do(call("a", "t", `{"whose":"a"}`)) }()
 	}
-	eventually(t, "all run or wait", func() bool { return h.source("1").queued.Load() == calls-2 })
+	eventually(t, "all run or wait", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return running == 2 && h.source("1").queued.Load() == calls-2
+	})
 	if got, want := h.do(call("b", "t", "")), "source.busy: source 1 of server s has 2 calls running and 8 waiting"; got != want {
 		t.Errorf("one more = %s, want %s", got, want)
 	}

@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 // small are bounds that a test can wait for; calm ones give a busy machine time.
 var (
 	small = bounds{
-		sessions: 8, processes: 3, idle: time.Minute, open: 400 * time.Millisecond, control: 200 * time.Millisecond,
-		probe: 300 * time.Millisecond, list: 300 * time.Millisecond, write: 100 * time.Millisecond, stage: 100 * time.Millisecond,
+		sessions: 8, processes: 3, idle: time.Minute, open: 700 * time.Millisecond, control: 200 * time.Millisecond,
+		probe: 200 * time.Millisecond, list: 300 * time.Millisecond, write: 100 * time.Millisecond, stage: 100 * time.Millisecond,
 		restart: 20 * time.Millisecond, tick: 10 * time.Millisecond, settle: 5 * time.Millisecond, hold: 50 * time.Millisecond,
 	}
 	calm = bounds{

@@ -1,6 +1,9 @@
 package evil
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strconv"
+)
 
 // Good is a server that does nothing wrong.
 func Good(era string) Behaviour { return Behaviour{Name: "good " + era, Era: era} }
@@ -78,18 +81,18 @@ func goodLegacy(r *Request) {
 	}
 }
 
-// goodSSE answers on the one stream that is open.
+// goodSSE answers on the stream of the session that is posted to.
 func goodSSE(r *Request) {
 	s := r.Server
 	switch r.Method {
 	case "GET":
+		session := strconv.Itoa(r.Times())
 		r.Stream()
-		r.Write("event: endpoint\ndata: /messages?session=1\n\n")
+		r.Write("event: endpoint\ndata: /messages?session=" + session + "\n\n")
 		s.mu.Lock()
 		for !s.done {
-			if r.Write(s.state["out"]) {
-				s.state["out"] = ""
-			}
+			r.Write(s.state[session])
+			delete(s.state, session)
 			woken := s.woken
 			s.mu.Unlock()
 			<-woken
@@ -106,7 +109,7 @@ func goodSSE(r *Request) {
 		if r.ID != "" && r.Method != "answer" {
 			result := map[string]string{"initialize": initialized, "tools/list": `{"tools":[` + Tool("t") + `]}`, "tools/call": call(r.Params)}[r.Method]
 			s.mu.Lock()
-			s.state["out"] += event(r.Response(result))
+			s.state[r.URL.Query().Get("session")] += event(r.Response(result))
 			s.wake()
 			s.mu.Unlock()
 		}
