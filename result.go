@@ -42,6 +42,7 @@ type Tool struct {
 	Name    string        // exposed name, or URI (template) for resources
 	Def     []byte        // the definition object as listed, verified; nil when Define makes it
 	Define  func() []byte // makes what Def would hold, when somebody wants it; nil when it cannot. Safe for concurrent use
+	Text    func() string // words to find it by, when those of the definition cost too much to make; nil otherwise
 	Risk    Risk          // tools only
 	Headers []HeaderParam // arguments mirrored in Mcp-Param-* headers (x-mcp-header); tools only
 }

@@ -80,14 +80,18 @@ func (g *Gateway) route(ctx context.Context, c *gatehouse.Call) (job, error) {
 		return job{do: func(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result, error) { return g.list(ctx, srv, c) }}, nil
 	}
 	view := srv.View(ctx, c.Client.Capabilities)
+	wrapped, problem := unwrap(view, c)
 	entry, err := target(view, c)
 	if err != nil {
 		return job{}, err
 	}
+	if entry.Source == nil {
+		return g.search(view, c, entry, problem), nil
+	}
 	c.Target = gatehouse.Target{Source: entry.Source.Label, Name: entry.Own}
 	if c.Method == "tools/call" {
 		c.Target.Tool = &entry.Tool
-		if c.Headers != nil {
+		if c.Headers != nil && !wrapped {
 			if err := wire.CheckParams(c.Headers, entry.Headers, c.Arguments); err != nil {
 				return job{}, &gatehouse.RPCError{Code: gatehouse.CodeHeaderMismatch, Message: err.Error()}
 			}
@@ -96,6 +100,34 @@ func (g *Gateway) route(ctx context.Context, c *gatehouse.Call) (job, error) {
 	return job{effect: true, do: func(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result, error) {
 		return g.ask(ctx, c, entry, p.cfg.Limits)
 	}}, nil
+}
+
+// unwrap turns a call of call_tool into the call inside it, before anything is decided: access, policies and the record see
+// the tool that is meant. What cannot be unwrapped stays a call of call_tool, with what is wrong with it.
+func unwrap(v *route.View, c *gatehouse.Call) (wrapped bool, problem string) {
+	if v.Search == nil || c.Method != "tools/call" || c.Name != route.CallTool {
+		return false, ""
+	}
+	name, args, problem := v.Search.Unwrap(c.Arguments)
+	if problem == "" {
+		c.Name, c.Arguments = name, args
+	}
+	return problem == "", problem
+}
+
+// search answers the tools that stand for others: no backend is asked.
+func (g *Gateway) search(v *route.View, c *gatehouse.Call, e *route.Entry, problem string) job {
+	c.Target = gatehouse.Target{Name: e.Own, Tool: &e.Tool}
+	return job{do: func(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result, error) {
+		see := g.sees(ctx, c, "tools/call")
+		switch c.Name {
+		case route.SearchTools:
+			return v.Search.Find(c.Arguments, see), nil
+		case route.DescribeTool:
+			return v.Search.Describe(c.Arguments, see), nil
+		}
+		return v.Search.Problem(problem), nil
+	}}
 }
 
 // target finds the entry a call is about.
@@ -151,18 +183,23 @@ func (g *Gateway) list(ctx context.Context, srv *route.Server, c *gatehouse.Call
 	if method == "" {
 		method = "resources/read"
 	}
-	raw, err := v.List(c.Method, c.Client.Revision, g.c.Access.Class(c.Principal, c.Server), c.Cursor, func(e *route.Entry) bool {
+	raw, err := v.List(c.Method, c.Client.Revision, g.c.Access.Class(c.Principal, c.Server), c.Cursor, g.sees(ctx, c, method))
+	if err != nil {
+		return nil, err
+	}
+	return &gatehouse.Result{Raw: raw, Final: true}, nil
+}
+
+// sees tells which entries the caller may see: those that method would not refuse.
+func (g *Gateway) sees(ctx context.Context, c *gatehouse.Call, method string) func(*route.Entry) bool {
+	return func(e *route.Entry) bool {
 		r := &access.Request{Principal: c.Principal, Server: c.Server, Method: method, Name: e.Name}
 		if method == "tools/call" {
 			r.Tool = &e.Tool
 		}
 		d, err := g.c.Access.Decide(ctx, r)
 		return err == nil && d.Allow
-	})
-	if err != nil {
-		return nil, err
 	}
-	return &gatehouse.Result{Raw: raw, Final: true}, nil
 }
 
 // begin records the intent of a call with an effect; others are recorded when they have ended.

@@ -168,6 +168,9 @@ func (g *Gateway) Warm(ctx context.Context) {
 			for _, err := range v.Hidden {
 				g.c.Log.LogAttrs(ctx, slog.LevelError, "name published once", slog.String("server", s.Name), slog.Any("error", err))
 			}
+			if v.Search != nil {
+				v.Search.Warm()
+			}
 		}()
 	}
 }

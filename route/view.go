@@ -19,6 +19,7 @@ type View struct {
 	Instructions                         string
 	Broken                               []Broken // sources that are not usable now, in the file's order
 	Hidden                               []error  // entries left out because another source has the name
+	Search                               *Search  // of the tools of sources with expose: search; nil when there are none
 
 	srv     *Server
 	cats    []*backend.Catalog
@@ -63,10 +64,17 @@ func newView(s *Server, cats []*backend.Catalog) *View {
 	// The indexes point into the lists, which therefore have their full size from the start.
 	v := &View{
 		srv: s, cats: cats, Instructions: s.Instructions,
-		Tools: make([]Entry, 0, tools), Prompts: make([]Entry, 0, prompts),
+		Tools: make([]Entry, 0, tools+len(searchDefs)), Prompts: make([]Entry, 0, prompts),
 		Resources: make([]Entry, 0, resources), Templates: make([]Entry, 0, templates),
 		tools: make(map[string]*Entry, tools), prompts: make(map[string]*Entry, prompts),
 		uris: make(map[string]*Entry, resources+templates),
+	}
+	found := make([]Entry, 0, v.searched())
+	if cap(found) > 0 {
+		for _, t := range searchDefs {
+			v.Tools = append(v.Tools, Entry{Tool: t, Own: t.Name})
+			v.tools[t.Name] = &v.Tools[len(v.Tools)-1]
+		}
 	}
 	for i, c := range cats {
 		src := s.Sources[i]
@@ -83,12 +91,30 @@ func newView(s *Server, cats []*backend.Catalog) *View {
 			}
 			v.Instructions += c.Instructions
 		}
-		v.Tools = v.add(v.Tools, v.tools, src, c.Tools, "tool", src.publishName)
+		if src.Config.Expose == "search" {
+			found = v.add(found, v.tools, src, c.Tools, "tool", src.publishName)
+		} else {
+			v.Tools = v.add(v.Tools, v.tools, src, c.Tools, "tool", src.publishName)
+		}
 		v.Prompts = v.add(v.Prompts, v.prompts, src, c.Prompts, "prompt", src.publishName)
 		v.Resources = v.add(v.Resources, v.uris, src, c.Resources, "resource", src.publishURI)
 		v.Templates = v.add(v.Templates, v.uris, src, c.Templates, "resource template", src.publishURI)
 	}
+	if cap(found) > 0 {
+		v.Search = newSearch(v, found)
+	}
 	return v
+}
+
+// searched is how many tools are found rather than listed.
+func (v *View) searched() int {
+	n := 0
+	for i, c := range v.cats {
+		if v.srv.Sources[i].Config.Expose == "search" {
+			n += len(c.Tools)
+		}
+	}
+	return n
 }
 
 // add publishes the entries of one source. The first source in the file keeps a name that two have.
@@ -98,9 +124,13 @@ func (v *View) add(list []Entry, index map[string]*Entry, src *Source, in []gate
 		t.Name = publish(own)
 		if o := index[t.Name]; o != nil {
 			if o.Source != src {
+				other := "by Gatehouse itself"
+				if o.Source != nil {
+					other = "by the one at " + o.Source.Config.Pos.String()
+				}
 				v.Hidden = append(v.Hidden, &gatehouse.Error{
 					Code: "route.collision", Pos: src.Config.Pos,
-					Msg:  fmt.Sprintf("server %s: %s %q is offered by this source and by the one at %s, which keeps the name", v.srv.Name, what, t.Name, o.Source.Config.Pos),
+					Msg:  fmt.Sprintf("server %s: %s %q is offered by this source and %s, which keeps the name", v.srv.Name, what, t.Name, other),
 					Hint: `give one of the two sources a prefix, such as prefix: "b_"`,
 				})
 			}
