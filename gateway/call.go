@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -47,7 +49,7 @@ func (g *Gateway) Call(ctx context.Context, c *gatehouse.Call) (*gatehouse.Resul
 	if err != nil {
 		return nil, err
 	}
-	res, err := job.do(ctx, c)
+	res, err := g.do(ctx, c, job)
 	if err == nil {
 		res, err = g.c.Policy.Outbound(ctx, c, res)
 	}
@@ -55,6 +57,17 @@ func (g *Gateway) Call(ctx context.Context, c *gatehouse.Call) (*gatehouse.Resul
 		return nil, err
 	}
 	return res, nil
+}
+
+// do has the work done. A panic in it ends this call alone, and is recorded as its outcome.
+func (g *Gateway) do(ctx context.Context, c *gatehouse.Call, j job) (res *gatehouse.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.c.Log.LogAttrs(ctx, slog.LevelError, "panic in a call", slog.String("call", c.ID), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			res, err = nil, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return j.do(ctx, c)
 }
 
 // job is where the route stage sends a call.

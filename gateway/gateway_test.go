@@ -181,6 +181,16 @@ func TestCallIsRecordedBeforeItIsMade(t *testing.T) {
 	}
 }
 
+func TestPanicEndsOneCall(t *testing.T) {
+	src := &fake{cat: &backend.Catalog{Version: 1, Tools: []gatehouse.Tool{tool("t")}}}
+	src.do = func(*gatehouse.Call) (*gatehouse.Result, error) { panic("a bug") }
+	h := newHouse(t, access.AllowAll{}, map[string]*fake{"": src})
+	res, err := h.Call(t.Context(), h.call("tools/call", "t"))
+	if got := strings.Join(h.log.lines, ","); err == nil || res != nil || got != "intent t,outcome error" {
+		t.Errorf("Call = %v, %v; record %q", res, err, got)
+	}
+}
+
 // only lets callers use names that begin with ok.
 type only struct{ access.AllowAll }
 

@@ -142,6 +142,10 @@ func (s *Stream) Unsubscribe(uri string) {
 // Next waits for the next event. It returns io.EOF when the gateway ends the stream, or the ctx's error.
 func (s *Stream) Next(ctx context.Context) (method string, params []byte, err error) {
 	for {
+		if ctx.Err() != nil { // whoever is gone takes nothing from whoever else waits
+			s.wake()
+			return "", nil, ctx.Err()
+		}
 		s.mu.Lock()
 		m, ok := s.take()
 		done := s.done

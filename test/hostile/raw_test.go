@@ -24,7 +24,6 @@ func serve(t testing.TB, change func(*config.Limits)) (*rig, *streamable.Server)
 		t.Fatal(err)
 	}
 	r := newRigAt(t, ln.Addr().(*net.TCPAddr), 0, change)
-	r.addr = ln.Addr().String()
 	srv := streamable.NewServer(r.h, ln, nil)
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve() }()

@@ -83,6 +83,11 @@ func (r *recorder) Call(ctx context.Context, c *gatehouse.Call) (*gatehouse.Resu
 		}
 		return &gatehouse.Result{Raw: []byte(`{"content":[],"state":"` + string(c.State) + `"}`)}, nil
 	case "wait":
+		if c.ProgressToken != nil { // makes a stream of the answer
+			if err := c.Peer.Notify(ctx, "notifications/progress", []byte(`{"progressToken":`+string(c.ProgressToken)+`,"progress":0}`)); err != nil {
+				return nil, err
+			}
+		}
 		r.entered <- struct{}{}
 		select {
 		case <-ctx.Done():
@@ -143,7 +148,7 @@ type rig struct {
 	mu       sync.Mutex
 	at       time.Time
 	refused  sync.Map // code → true
-	addr     string   // of the listener, where there is one
+	addr     string   // of the listener
 }
 
 func (r *rig) now() time.Time {
@@ -158,8 +163,6 @@ func (r *rig) later(d time.Duration) {
 	r.at = r.at.Add(d)
 }
 
-const host = "127.0.0.1:8080"
-
 func newRig(t testing.TB, change func(*config.Limits)) *rig {
 	t.Helper()
 	return newRigAt(t, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}, 0, change)
@@ -170,7 +173,7 @@ func newRigAt(t testing.TB, bind *net.TCPAddr, key byte, change func(*config.Lim
 	t.Helper()
 	r := &rig{
 		recorder: &recorder{entered: make(chan struct{}, 1024), ended: make(chan error, 1024), release: make(chan struct{})},
-		limits:   config.DefaultLimits, at: time.Unix(1_800_000_000, 0),
+		addr:     bind.String(), limits: config.DefaultLimits, at: time.Unix(1_800_000_000, 0),
 	}
 	if change != nil {
 		change(&r.limits)
@@ -179,7 +182,9 @@ func newRigAt(t testing.TB, bind *net.TCPAddr, key byte, change func(*config.Lim
 	var err error
 	r.g, err = gateway.New(gateway.Config{
 		Kinds: []backend.Kind{{Key: "mcp", Open: func(_ config.Source, e backend.Env) (backend.Source, error) {
-			r.emit = e.Emit
+			if e.Server == "s" {
+				r.emit = e.Emit
+			}
 			return r.recorder, nil
 		}}},
 		Identity: func(config.Auth) identity.Authenticator { return identity.Chain{named{}} },
@@ -215,7 +220,7 @@ func (r *rig) post(path, body string, set func(http.Header)) (status int, answer
 
 func (r *rig) do(method, path, body string, set func(http.Header)) (status int, answer []byte, header http.Header) {
 	req := httptest.NewRequest(method, path, strings.NewReader(body))
-	req.Host, req.RemoteAddr = host, "127.0.0.1:5"
+	req.Host, req.RemoteAddr = r.addr, "127.0.0.1:5"
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Authorization", "Bearer alice")

@@ -52,7 +52,6 @@ func bubble(t *testing.T, change func(*config.Limits), test func(t *testing.T, r
 		addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}
 		ln := &pipes{addr: addr, next: make(chan net.Conn), done: make(chan struct{})}
 		r := newRigAt(t, addr, 0, change)
-		r.addr = addr.String()
 		srv := streamable.NewServer(r.h, ln, nil)
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve() }()

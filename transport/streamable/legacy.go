@@ -194,6 +194,9 @@ func (x *request) batch(b []byte, version string) {
 		case m.Kind != wire.Request:
 			x.accept(l, m)
 			continue
+		case transport.Modern("", m.Params):
+			e, _ := transport.RPC(notHere, "", gatehouse.Legacy)
+			answer = wire.AppendError(nil, m.ID, e)
 		default:
 			c, res, err := x.run(l, m, transport.Split(m.Params, nil, nil), &peer{x: x, era: gatehouse.Legacy, live: l}) // no id: a batch is answered at once and asks nothing
 			if err != nil {
