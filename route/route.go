@@ -158,19 +158,15 @@ func (s *Source) ownURI(uri string) (string, bool) {
 	return strings.CutPrefix(uri, s.uriPrefix)
 }
 
-// patience is how long the callers of a server wait for the catalogue of a source that has neighbours.
+// patience is how long the callers of a server wait for a source that has not answered yet and has neighbours.
 const patience = 3 * time.Second
 
-// patient is the source's catalogue, without letting its neighbours wait for one that does not answer.
-func (s *Source) patient(ctx context.Context, caps gatehouse.Capabilities) *backend.Catalog {
-	wait := patience
-	if s.Status().Err != nil {
-		wait = 0 // it is looked after in the background
-	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	return s.Catalog(ctx, caps)
-}
+// ended is a context that waits for nothing.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // View returns what the server offers clients of this class of capabilities now.
 func (s *Server) View(ctx context.Context, caps gatehouse.Capabilities) *View {
@@ -201,12 +197,21 @@ func (s *Server) View(ctx context.Context, caps gatehouse.Capabilities) *View {
 	return v
 }
 
-// catalogs asks all sources at once.
+// catalogs asks all sources. What they know already is taken as it is: a source tells when it knows something else. Only for
+// one that is still connecting do the callers of its neighbours wait a while.
 func (s *Server) catalogs(ctx context.Context, caps gatehouse.Capabilities) []*backend.Catalog {
 	cats := make([]*backend.Catalog, len(s.Sources))
 	var wg sync.WaitGroup
 	for i, src := range s.Sources {
-		wg.Go(func() { cats[i] = src.patient(ctx, caps) })
+		cats[i] = src.Catalog(ended, caps)
+		if cats[i].Err == nil || src.Status().Err != nil {
+			continue
+		}
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			cats[i] = src.Catalog(ctx, caps)
+		})
 	}
 	wg.Wait()
 	return cats

@@ -129,7 +129,7 @@ func TestEvents(t *testing.T) {
 	if want := "7||a\nb;|endpoint|x;8||"; strings.Join(got, ";") != want || r.LastID != "8" || r.Retry.Milliseconds() != 50 {
 		t.Errorf("events = %q, last %q, retry %v", got, r.LastID, r.Retry)
 	}
-	for name, in := range map[string]string{"giant line": "data: " + strings.Repeat("x", 2000) + "\n\n", "no newline": strings.Repeat("x", 5000), "comments": strings.Repeat(":\n", 20), "utf-8": "data: \xff\n\n"} {
+	for name, in := range map[string]string{"giant line": "data: " + strings.Repeat("x", 2000) + "\n\n", "no newline": strings.Repeat("x", 5000), "comments": strings.Repeat(":\n", 20), "empty lines": strings.Repeat("\n", 2000), "unknown fields": strings.Repeat("x:\n", 2000), "retries": strings.Repeat("retry: 1\n", 2000), "utf-8": "data: \xff\n\n"} {
 		_, err := NewEventReader(strings.NewReader(in), EventLimits{Event: 1000, Comments: 10}).Next()
 		var e *Error
 		if !errors.As(err, &e) {
