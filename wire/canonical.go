@@ -8,6 +8,9 @@ func Canonical(b []byte) ([]byte, error) { return Canonicalize(append([]byte(nil
 
 // Canonicalize is Canonical in place: b is overwritten, and the result uses its memory.
 func Canonicalize(b []byte) ([]byte, error) {
+	if isCanonical(b) {
+		return b, nil
+	}
 	v := jsontext.Value(b)
 	if err := v.Canonicalize(jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false)); err != nil {
 		return nil, syntaxError(err)

@@ -168,7 +168,13 @@ func skipSpace(b []byte, i int) int {
 }
 
 func skipString(b []byte, i int) int {
-	for i++; i < len(b) && b[i] != '"'; i++ {
+	for i++; i < len(b); i++ {
+		if ordinary[b[i]] {
+			continue
+		}
+		if b[i] == '"' {
+			break
+		}
 		if b[i] == '\\' {
 			i++
 		}

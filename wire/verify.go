@@ -24,6 +24,14 @@ func Verify(b []byte, l Limits) error {
 	if l.Bytes > 0 && len(b) > l.Bytes {
 		return &Error{"wire.too_large", -1, fmt.Sprintf("message of %d bytes is over the limit of %d", len(b), l.Bytes), true}
 	}
+	if isPlain(b, l) {
+		return nil
+	}
+	return verify(b, l)
+}
+
+// verify is the full reader.
+func verify(b []byte, l Limits) error {
 	// Our own bounds come first: they cost one pass over the bytes and keep the decoder from deep or huge input.
 	if err := bound(b, l); err != nil {
 		return err
