@@ -10,11 +10,12 @@ import (
 )
 
 const (
-	maxBatch  = 4096                  // records of one commit
-	noteDelay = 10 * time.Millisecond // a record that nobody waits for is written by then
-	gather    = time.Millisecond      // longest time a commit waits for company
-	patience  = time.Second           // longest time a record waits for room
-	keepBytes = 1 << 20               // of a batch's memory, for the next one
+	maxBatch   = 4096                  // records of one commit
+	noteDelay  = 10 * time.Millisecond // a record that nobody waits for is written by then
+	gather     = time.Millisecond      // longest time a commit waits for company
+	worthwhile = 50 * time.Microsecond // a commit that takes longer waits for company
+	patience   = time.Second           // longest time a record waits for room
+	keepBytes  = 1 << 20               // of a batch's memory, for the next one
 )
 
 // batch is records that are written and synced together. Whoever finds nobody at work does the work for all that have
@@ -144,9 +145,9 @@ func (l *log) wait(ctx context.Context) error {
 func (l *log) lead(b *batch) error {
 	began := time.Now()
 	l.mu.Lock()
-	// A sync costs as much as many records. As long as letting others run brings some, it pays to wait; where nothing
-	// else wants to run, nothing is waited for.
-	for n := 0; b.n > n && b.n < maxBatch && time.Since(began) < gather; {
+	// A sync that takes its time costs as much as many records. As long as letting others run brings some, it pays to wait;
+	// where nothing else wants to run, nothing is waited for.
+	for n := 0; l.slow && b.n > n && b.n < maxBatch && time.Since(began) < gather; {
 		n = b.n
 		l.mu.Unlock()
 		runtime.Gosched()
@@ -154,10 +155,13 @@ func (l *log) lead(b *batch) error {
 	}
 	l.run, l.next = b, nil
 	l.mu.Unlock()
+	began = time.Now()
 	err := l.commit(b)
+	took := time.Since(began)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.slow = took > worthwhile
 	l.run, b.err = nil, err
 	buf := b.buf[:0]
 	if cap(buf) > keepBytes {

@@ -39,6 +39,7 @@ type log struct {
 	run   *batch      // is being committed; nil when none is
 	spare *batch      // one that is over, to be used again; may be nil
 	busy  bool        // somebody leads a batch, or has been told to
+	slow  bool        // the last commit took long
 	idle  *sync.Cond  // busy has become false
 	timer *time.Timer // flush
 	armed bool        // timer is running
