@@ -1,0 +1,197 @@
+package openapi
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"strings"
+
+	"gatehouse/wire"
+)
+
+// xmlName is what the xml member of a schema says (OpenAPI, "XML Object").
+type xmlName struct {
+	name, prefix, namespace string
+	attribute, wrapped      bool
+	content                 bool // the value is the text of its parent (nodeType text, since 3.2)
+}
+
+func (d *Doc) xmlName(n node, name string) xmlName {
+	x := xmlName{name: name}
+	for _, m := range []node{n, d.behind(n)} {
+		o, _ := wire.ParseObject(m.raw)
+		xo, ok := wire.ParseObject(o.Get("xml"))
+		if !ok {
+			continue
+		}
+		if s := text(xo, "name"); s != "" {
+			x.name = s
+		}
+		x.prefix, x.namespace = text(xo, "prefix"), text(xo, "namespace")
+		x.attribute = string(xo.Get("attribute")) == "true" || text(xo, "nodeType") == "attribute"
+		x.wrapped = string(xo.Get("wrapped")) == "true" || text(xo, "nodeType") == "element" && x.isList(o)
+		x.content = text(xo, "nodeType") == "text" || string(xo.Get("x-text")) == "true"
+	}
+	return x
+}
+
+func (xmlName) isList(schema wire.Object) bool { return schema.Has("items") }
+
+func (d *Doc) behind(n node) node {
+	m, err := d.deref(n)
+	if err != nil {
+		return n
+	}
+	return m
+}
+
+func (x xmlName) qualified() string {
+	if x.prefix != "" {
+		return x.prefix + ":" + x.name
+	}
+	return x.name
+}
+
+// xml writes a body as XML by its schema. A string is taken for XML already.
+func (p *Plan) xml(whole []byte, members wire.Object) ([]byte, error) {
+	if s, ok := wire.Text(whole); ok {
+		return []byte(s), nil
+	}
+	v := whole
+	if v == nil {
+		v = members.Bytes()
+	}
+	d := p.doc
+	name := "root"
+	o, _ := wire.ParseObject(p.body.schema.raw)
+	if ref, ok := wire.Text(o.Get("$ref")); ok {
+		name = ref[strings.LastIndexByte(ref, '/')+1:]
+	}
+	var b bytes.Buffer
+	b.WriteString(xml.Header)
+	x := d.xmlName(p.body.schema, name)
+	x.attribute = false
+	if err := d.element(&b, x, p.body.schema, v, 0); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// element writes one value as an element of the name x.
+func (d *Doc) element(b *bytes.Buffer, x xmlName, n node, v []byte, depth int) error {
+	if !xmlNameOK(x.qualified()) || depth > 64 {
+		return fmt.Errorf("cannot be written as XML: %q is no element name", clip(x.qualified(), 64))
+	}
+	if el, ok := wire.Elements(v); ok {
+		items := d.items(n)
+		inner := d.xmlName(items, x.name)
+		if x.wrapped {
+			startTag(b, x, nil)
+		}
+		for _, e := range el {
+			if err := d.element(b, inner, items, e, depth+1); err != nil {
+				return err
+			}
+		}
+		if x.wrapped {
+			fmt.Fprintf(b, "</%s>", x.qualified())
+		}
+		return nil
+	}
+	o, isObject := wire.ParseObject(v)
+	if !isObject {
+		startTag(b, x, nil)
+		if !wire.IsNull(v) {
+			_ = xml.EscapeText(b, []byte(scalar(v)))
+		}
+		fmt.Fprintf(b, "</%s>", x.qualified())
+		return nil
+	}
+	props := d.propertySchemas(n, 0)
+	var attrs []wire.Member
+	for _, m := range o {
+		if y := d.xmlName(props[m.Name], m.Name); y.attribute && !wire.IsNull(m.Value) {
+			if !xmlNameOK(y.qualified()) {
+				return fmt.Errorf("cannot be written as XML: %q is no attribute name", clip(y.qualified(), 64))
+			}
+			attrs = append(attrs, wire.Member{Name: y.qualified(), Value: m.Value})
+		}
+	}
+	startTag(b, x, attrs)
+	for _, m := range o {
+		y := d.xmlName(props[m.Name], m.Name)
+		switch {
+		case y.attribute || wire.IsNull(m.Value):
+		case y.content:
+			_ = xml.EscapeText(b, []byte(scalar(m.Value)))
+		default:
+			if err := d.element(b, y, props[m.Name], m.Value, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Fprintf(b, "</%s>", x.qualified())
+	return nil
+}
+
+// startTag writes a start tag.
+func startTag(b *bytes.Buffer, x xmlName, attrs []wire.Member) {
+	fmt.Fprintf(b, "<%s", x.qualified())
+	if x.namespace != "" {
+		b.WriteString(" xmlns")
+		if x.prefix != "" {
+			b.WriteString(":" + x.prefix)
+		}
+		b.WriteString(`="`)
+		_ = xml.EscapeText(b, []byte(x.namespace))
+		b.WriteByte('"')
+	}
+	for _, a := range attrs {
+		fmt.Fprintf(b, " %s=\"", a.Name)
+		_ = xml.EscapeText(b, []byte(scalar(a.Value)))
+		b.WriteByte('"')
+	}
+	b.WriteByte('>')
+}
+
+func (d *Doc) items(n node) node {
+	m := d.behind(n)
+	o, _ := wire.ParseObject(m.raw)
+	return node{m.f, o.Get("items")}
+}
+
+// propertySchemas are the schemas of an object's properties, those of its allOf included.
+func (d *Doc) propertySchemas(n node, depth int) map[string]node {
+	out := map[string]node{}
+	m := d.behind(n)
+	o, _ := wire.ParseObject(m.raw)
+	if depth > 8 {
+		return out
+	}
+	for _, list := range []string{"allOf", "anyOf", "oneOf"} {
+		el, _ := wire.Elements(o.Get(list))
+		for _, e := range el {
+			for k, v := range d.propertySchemas(node{m.f, e}, depth+1) {
+				out[k] = v
+			}
+		}
+	}
+	props, _ := wire.ParseObject(o.Get("properties"))
+	for _, p := range props {
+		out[p.Name] = node{m.f, p.Value}
+	}
+	return out
+}
+
+// xmlNameOK accepts the names that need no table of Unicode (XML 1.0 section 2.3).
+func xmlNameOK(s string) bool {
+	for i, r := range s {
+		switch {
+		case r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r > 0x7f:
+		case i > 0 && (r == '-' || r == '.' || r == ':' || r >= '0' && r <= '9'):
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
