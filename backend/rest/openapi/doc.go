@@ -44,11 +44,14 @@ type Doc struct {
 	Skipped                     []Skipped
 	Warnings                    []string
 
-	opt   Options
-	root  *file
-	top   wire.Object // members of the root
-	mu    sync.Mutex  // guards files
-	files map[string]*file
+	opt      Options
+	root     *file
+	top      wire.Object    // members of the root
+	mu       sync.Mutex     // guards what follows
+	defs     map[defKey]def // converted schemas
+	defBytes int
+	circles  map[loopKey]bool
+	files    map[string]*file
 }
 
 // Operation is one operation of a document: what is known of it without looking closely.

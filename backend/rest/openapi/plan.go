@@ -104,8 +104,8 @@ func (d *Doc) Plan(x *Operation) (*Plan, error) {
 			if c.cut {
 				p.Warnings = append(p.Warnings, "deep parts of the schema are left open")
 			}
-			if c.patched > 0 {
-				p.Warnings = append(p.Warnings, fmt.Sprintf("%d patterns are left out: not every client can read them", c.patched))
+			if c.dropped > 0 {
+				p.Warnings = append(p.Warnings, fmt.Sprintf("%d patterns are left out: not every client can read them", c.dropped))
 			}
 			break
 		}
@@ -236,7 +236,7 @@ func (p *Plan) entries() []entry {
 		out = append(out, entry{
 			arg: Arg{In: in, Name: name, Required: q.required},
 			schema: func(c *converter) []byte {
-				return described(c.schema(q.schemaOr(), at{within: -1}), q.description, q.deprecated)
+				return described(c.schema(q.schemaOr(), at{}), q.description, q.deprecated)
 			},
 			bind: func(path []string) { q.path = path },
 		})
@@ -293,7 +293,7 @@ var fileSchema = []byte(`{"anyOf":[{"type":"string","contentEncoding":"base64"},
 
 func (p *Plan) memberSchema(c *converter, m *prop) []byte {
 	if !m.binary {
-		return c.schema(m.schema, at{within: -1})
+		return c.schema(m.schema, at{})
 	}
 	n, _ := p.doc.deref(m.schema)
 	o, _ := wire.ParseObject(n.raw)
@@ -330,7 +330,7 @@ func (p *Plan) wholeSchema(c *converter) []byte {
 		}
 		return out.Bytes()
 	}
-	return c.schema(b.schema, at{within: -1})
+	return c.schema(b.schema, at{})
 }
 
 // described puts a description from beside the schema into it.

@@ -102,7 +102,7 @@ func (d *Doc) outputSchema(n node) []byte {
 		if err != nil {
 			return nil
 		}
-		o, ok := wire.ParseObject(c.schema(root, at{within: -1}))
+		o, ok := wire.ParseObject(c.schema(root, at{}))
 		if !ok || len(o) == 0 {
 			return nil
 		}

@@ -14,51 +14,59 @@ import (
 // converter makes schemas of JSON Schema 2020-12 out of those of a document, for one operation. References become $defs;
 // those beyond the budget accept any value.
 type converter struct {
-	d       *Doc
-	output  bool // of an answer: nothing is required, null is accepted everywhere, write-only members are left out
-	budget  int
-	descr   int // bytes of a description below the top
-	depth   int // of schemas nested in one another
-	used    int
-	nodes   int
-	defs    []def
-	byLoc   map[loc]int
-	byName  map[string]bool
-	cut     bool // something was left open
-	patched int  // patterns left out
+	d      *Doc
+	output bool // of an answer: nothing is required, null is accepted everywhere, write-only members are left out
+	budget int
+	level  int // of levels
+	nodes  int
+	made   // of the schema in hand
 }
 
-// def is one shared schema.
-type def struct {
-	at   loc
-	name string
-	n    node
-	out  []byte
+// made is what a conversion came to, besides its schema.
+type made struct {
+	refs    []loc // shared schemas it refers to, in order
+	cut     bool  // something was left open
+	dropped int   // patterns left out
 }
+
+// def is one shared schema, converted. It is the same for every operation.
+type def struct {
+	out []byte
+	made
+}
+
+// defKey identifies a converted schema.
+type defKey struct {
+	at     loc
+	output bool
+	level  int
+}
+
+// maxDefs bounds the bytes of converted schemas that a document keeps.
+const maxDefs = 16 << 20
 
 // levels are tries at a schema, each with less prose and depth than the one before, until one fits.
 var levels = []struct{ descr, depth int }{{300, 24}, {100, 24}, {0, 12}, {0, 4}}
 
 func (d *Doc) converter(output bool, level int) *converter {
-	c := &converter{d: d, output: output, budget: d.opt.MaxSchema, byLoc: map[loc]int{}, byName: map[string]bool{}}
+	c := &converter{d: d, output: output, budget: d.opt.MaxSchema, level: level}
 	if output {
 		c.budget /= 4
 	}
-	c.descr, c.depth = levels[level].descr, levels[level].depth
 	return c
 }
 
 // at is where a schema stands while it is converted.
 type at struct {
-	depth  int
-	hops   int    // references written out on the way here (Options.Inline)
-	within int    // index of the def it belongs to, -1 at the root
-	chain  string // "": a place that descends into the instance; "allOf" or "other": one applied to the same instance
+	depth int
+	hops  int    // references written out on the way here (Options.Inline)
+	goal  loc    // the shared schema it belongs to; zero in none
+	chain string // "": a place that descends into the instance; "allOf" or "other": one applied to the same instance
 }
 
 var anything = []byte("true")
 
-// maxNodes bounds the schemas of one operation.
+// maxNodes bounds the schemas of one conversion.
 const maxNodes = 20_000
 
 // schema converts n and returns the schema as it stands in place of n.
@@ -68,7 +76,7 @@ func (c *converter) schema(n node, a at) []byte {
 		return n.raw
 	}
 	o, ok := wire.ParseObject(n.raw)
-	if c.nodes++; !ok || a.depth > c.depth || c.nodes > maxNodes {
+	if c.nodes++; !ok || a.depth > levels[c.level].depth || c.nodes > maxNodes {
 		c.cut = c.cut || ok
 		return anything
 	}
@@ -85,7 +93,7 @@ func (c *converter) ref(n node, o wire.Object, ref string, a at) []byte {
 		c.cut = true
 		return anything
 	}
-	if a.chain != "" && a.within >= 0 && c.loops(a.within, where, a.chain) {
+	if a.chain != "" && a.goal.f != nil && c.d.loops(a.goal, where, a.chain) {
 		if a.chain != "allOf" {
 			return anything
 		}
@@ -100,13 +108,8 @@ func (c *converter) ref(n node, o wire.Object, ref string, a at) []byte {
 		a.depth++
 		return c.schema(target, a)
 	}
-	i, ok := c.byLoc[where]
-	if !ok {
-		i = len(c.defs)
-		c.byLoc[where] = i
-		c.defs = append(c.defs, def{at: where, name: c.name(where), n: target})
-	}
-	out := wire.Object{{Name: "$ref", Value: wire.String("#/$defs/" + c.defs[i].name)}}
+	c.refs = append(c.refs, where)
+	out := wire.Object{{Name: "$ref", Value: wire.String("#/$defs/" + c.d.defName(where))}}
 	if c.d.Revision >= "3.1" && len(o) > 1 { // siblings count since 3.1
 		if rest := c.object(n, slices.Clone(o).Delete("$ref"), a); string(rest) != "{}" {
 			if r, ok := wire.ParseObject(rest); ok {
@@ -117,60 +120,104 @@ func (c *converter) ref(n node, o wire.Object, ref string, a at) []byte {
 	return out.Bytes()
 }
 
-// finish converts the shared schemas that were asked for and returns root with them under $defs.
+// finish adds the shared schemas that root needs, breadth first, so that what is deep is left open first.
 func (c *converter) finish(root wire.Object) []byte {
-	c.used = len(root.Bytes())
-	for i := 0; i < len(c.defs); i++ { // grows meanwhile: breadth first, so what is deep is left out first
-		if c.used > c.budget {
-			c.cut = true
-			c.defs[i].out = anything
-			c.used += len(c.defs[i].name) + 8
+	used := len(root.Bytes())
+	queue := c.refs
+	have := map[loc]bool{}
+	var defs wire.Object
+	for i := 0; i < len(queue); i++ {
+		if have[queue[i]] {
 			continue
 		}
-		before := len(c.defs)
-		out := c.schema(c.defs[i].n, at{within: i, chain: "other"})
-		if c.used+len(out) > c.budget+c.budget/2 {
-			out = anything
-			for _, x := range c.defs[before:] {
-				delete(c.byLoc, x.at)
+		have[queue[i]] = true
+		x := def{out: anything, made: made{cut: true}}
+		if used <= c.budget {
+			if y := c.d.def(queue[i], c.output, c.level); used+len(y.out) <= c.budget+c.budget/2 {
+				x = y
 			}
-			c.defs, c.cut = c.defs[:before], true
 		}
-		c.defs[i].out = out
-		c.used += len(out) + len(c.defs[i].name) + 4
+		queue = append(queue, x.refs...)
+		c.cut, c.dropped = c.cut || x.cut, c.dropped+x.dropped
+		name := c.d.defName(queue[i])
+		defs = append(defs, wire.Member{Name: name, Value: x.out})
+		used += len(x.out) + len(name) + 4
 	}
-	if len(c.defs) == 0 {
+	if defs == nil {
 		return root.Bytes()
-	}
-	defs := make(wire.Object, len(c.defs))
-	for i, x := range c.defs {
-		defs[i] = wire.Member{Name: x.name, Value: x.out}
 	}
 	return root.Set("$defs", defs.Bytes()).Bytes()
 }
 
-// name makes the key of a shared schema under $defs.
-func (c *converter) name(at loc) string {
-	base := at.ptr[strings.LastIndexByte(at.ptr, '/')+1:]
-	base = clip(letters(base, "_-."), 80)
-	if base == "" {
-		base = "schema"
+// def converts a shared schema, or returns it as it was converted before.
+func (d *Doc) def(at_ loc, output bool, level int) def {
+	key := defKey{at_, output, level}
+	d.mu.Lock()
+	x, ok := d.defs[key]
+	d.mu.Unlock()
+	if ok {
+		return x
 	}
-	if c.byName[base] || at.f != c.d.root && !strings.Contains(at.ptr, "/schemas/") {
-		h := sha256.Sum256([]byte(at.f.place + "#" + at.ptr))
-		base += "_" + hex.EncodeToString(h[:3])
+	c := d.converter(output, level)
+	t, _ := at_.f.lookup(at_.ptr)
+	x = def{out: c.schema(node{at_.f, t.v}, at{goal: at_, chain: "other"})}
+	x.made = c.made
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.defBytes += len(x.out) + 200; d.defBytes > maxDefs || d.defs == nil {
+		d.defs, d.defBytes = map[defKey]def{}, len(x.out)
 	}
-	c.byName[base] = true
-	return base
+	d.defs[key] = x
+	return x
+}
+
+// defName is the key of a shared schema under $defs: its own name where that is a plain one among the document's schemas.
+func (d *Doc) defName(at loc) string {
+	parent, last, _ := cutLast(at.ptr, '/')
+	base := clip(letters(last, "_-."), 80)
+	if at.f == d.root && base == last && (parent == "/components/schemas" || parent == "/definitions") {
+		return base
+	}
+	h := sha256.Sum256([]byte(at.f.place + "#" + at.ptr))
+	return base + "_" + hex.EncodeToString(h[:4])
+}
+
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, sep); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return "", s, false
 }
 
 // maxWalk bounds the search for a reference that leads back.
 const maxWalk = 2000
 
-// loops reports whether a reference from def i to where leads back to def i without descending into the instance. Such a
-// circle is broken at its allOf; one without any, where it is met.
-func (c *converter) loops(i int, where loc, chain string) bool {
-	goal := c.defs[i].at
+// loops reports whether a reference from the schema at goal to where leads back to goal without descending into the
+// instance. Such a circle is broken at its allOf; one without any, where it is met.
+func (d *Doc) loops(goal, where loc, chain string) bool {
+	key := loopKey{goal, where, chain == "allOf"}
+	d.mu.Lock()
+	v, ok := d.circles[key]
+	d.mu.Unlock()
+	if ok {
+		return v
+	}
+	v = d.search(goal, where, chain)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.circles) > maxRefs || d.circles == nil {
+		d.circles = map[loopKey]bool{}
+	}
+	d.circles[key] = v
+	return v
+}
+
+type loopKey struct {
+	goal, where loc
+	allOf       bool
+}
+
+func (d *Doc) search(goal, where loc, chain string) bool {
 	seen := map[loc]bool{}
 	steps := 0
 	var visit func(n node, depth int) bool
@@ -196,7 +243,7 @@ func (c *converter) loops(i int, where loc, chain string) bool {
 			switch m.Name {
 			case "$ref":
 				if s, ok := wire.Text(m.Value); ok {
-					if t, l, err := c.d.resolve(n.f, s); err == nil && reach(l, t, depth+1) {
+					if t, l, err := d.resolve(n.f, s); err == nil && reach(l, t, depth+1) {
 						return true
 					}
 				}
@@ -218,8 +265,8 @@ func (c *converter) loops(i int, where loc, chain string) bool {
 		}
 		return false
 	}
-	t, _, _ := where.f.find(where.ptr)
-	return reach(where, node{where.f, t}, 0)
+	t, _ := where.f.lookup(where.ptr)
+	return reach(where, node{where.f, t.v}, 0)
 }
 
 // bare converts the parent that a circle leads to, without its choices: its members still count.
@@ -251,11 +298,11 @@ func (c *converter) object(n node, o wire.Object, a at) []byte {
 		case "type":
 			add("type", c.kinds(o, m.Value))
 		case "title":
-			if a.depth == 0 && c.descr > 0 {
+			if a.depth == 0 && levels[c.level].descr > 0 {
 				add("title", short(m.Value, 100))
 			}
 		case "description":
-			add("description", short(m.Value, c.descr))
+			add("description", short(m.Value, levels[c.level].descr))
 		case "properties":
 			add("properties", c.properties(n, o, hidden, in))
 		case "required":
@@ -363,7 +410,7 @@ func (c *converter) keyword(n node, o wire.Object, m wire.Member, in, same at, a
 		if s, ok := wire.Text(m.Value); ok && portable(s) {
 			add(m.Name, m.Value)
 		} else {
-			c.patched++
+			c.dropped++
 		}
 	case "not":
 		if wire.IsObject(m.Value) {
