@@ -26,6 +26,7 @@ func House() Rules {
 			{"policy", "."},
 			{"audit", ". wire"},
 			{"backend", ". config"},
+			{"backend/rest/openapi", ". wire"},
 			{"backend/*", ". backend config egress wire"},
 			{"store", ""},
 			{"store/*", "store"},
@@ -48,7 +49,7 @@ func House() Rules {
 		Libraries: map[string]string{
 			"github.com/go-json-experiment/json":  "wire audit cmd/gatehouse",
 			"github.com/prometheus/client_golang": "internal/telemetry",
-			"go.yaml.in/yaml/v3":                  "config test/corpus/expect",
+			"go.yaml.in/yaml/v3":                  "config backend/rest/openapi test/corpus/expect",
 			"modernc.org/sqlite":                  "store/sqlite",
 			"github.com/mattn/go-isatty":          "cmd/gatehouse",
 			"github.com/google/go-cmp":            "internal/golden",

@@ -250,7 +250,7 @@ func (d *Doc) members(b *body) {
 	props, plain := d.plain(b.schema)
 	for i := range props {
 		if p := &props[i]; b.kind == multipartBody {
-			p.binary = d.binary(p.schema, b.encoding[p.name])
+			p.binary = d.binary(p.schema, b.encoding[p.name], false)
 		}
 	}
 	b.props = props
@@ -265,7 +265,11 @@ type gathered struct {
 	required []string
 	hidden   map[string]bool // read-only
 	plain    bool
+	steps    int
 }
+
+// maxGather bounds the schemas that are looked at for the properties of one.
+const maxGather = 500
 
 // plain lists the properties of an object schema. ok says that nothing but them describes the value: then each can be an
 // argument of its own.
@@ -298,7 +302,7 @@ func (g *gathered) add(p prop) {
 func (d *Doc) gather(g *gathered, n node, depth int) {
 	n, err := d.deref(n)
 	o, isObject := wire.ParseObject(n.raw)
-	if err != nil || !isObject || depth > 8 || len(g.props) > 2000 {
+	if g.steps++; err != nil || !isObject || depth > 16 || g.steps > maxGather || len(g.props) > 2000 {
 		g.plain = false
 		return
 	}
@@ -369,14 +373,14 @@ func (d *Doc) marked(n node, flag string) bool {
 }
 
 // binary reports whether a property of a multipart form is sent as bytes: a file.
-func (d *Doc) binary(n node, e part) bool {
+func (d *Doc) binary(n node, e part, item bool) bool {
 	n, err := d.deref(n)
 	o, ok := wire.ParseObject(n.raw)
 	if err != nil || !ok {
 		return false
 	}
 	if items := o.Get("items"); items != nil {
-		return d.binary(node{n.f, items}, e)
+		return !item && d.binary(node{n.f, items}, e, true)
 	}
 	t := string(o.Get("type"))
 	switch {

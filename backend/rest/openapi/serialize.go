@@ -59,7 +59,7 @@ type pair struct {
 }
 
 func (p pair) write(b *strings.Builder) {
-	b.WriteString(escape(p.name, "[]"))
+	b.WriteString(escape(p.name, ""))
 	b.WriteByte('=')
 	for i, v := range p.vals {
 		if i > 0 {

@@ -107,7 +107,8 @@ func (d *Doc) element(b *bytes.Buffer, x xmlName, n node, v []byte, depth int) e
 		fmt.Fprintf(b, "</%s>", x.qualified())
 		return nil
 	}
-	props := d.propertySchemas(n, 0)
+	props := map[string]node{}
+	d.propertySchemas(props, n, 0)
 	var attrs []wire.Member
 	for _, m := range o {
 		if y := d.xmlName(props[m.Name], m.Name); y.attribute && !wire.IsNull(m.Value) {
@@ -160,27 +161,25 @@ func (d *Doc) items(n node) node {
 	return node{m.f, o.Get("items")}
 }
 
-// propertySchemas are the schemas of an object's properties, those of its allOf included.
-func (d *Doc) propertySchemas(n node, depth int) map[string]node {
-	out := map[string]node{}
+// propertySchemas adds the schemas of an object's properties to out, those of its allOf and of its choices included.
+func (d *Doc) propertySchemas(out map[string]node, n node, depth int) {
 	m := d.behind(n)
 	o, _ := wire.ParseObject(m.raw)
-	if depth > 8 {
-		return out
-	}
-	for _, list := range []string{"allOf", "anyOf", "oneOf"} {
-		el, _ := wire.Elements(o.Get(list))
-		for _, e := range el {
-			for k, v := range d.propertySchemas(node{m.f, e}, depth+1) {
-				out[k] = v
-			}
-		}
+	if depth > 4 || len(out) > 2000 {
+		return
 	}
 	props, _ := wire.ParseObject(o.Get("properties"))
 	for _, p := range props {
-		out[p.Name] = node{m.f, p.Value}
+		if _, have := out[p.Name]; !have {
+			out[p.Name] = node{m.f, p.Value}
+		}
 	}
-	return out
+	for _, list := range []string{"allOf", "anyOf", "oneOf"} {
+		el, _ := wire.Elements(o.Get(list))
+		for _, e := range el[:min(len(el), 20)] {
+			d.propertySchemas(out, node{m.f, e}, depth+1)
+		}
+	}
 }
 
 // xmlNameOK accepts the names that need no table of Unicode (XML 1.0 section 2.3).

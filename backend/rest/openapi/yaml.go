@@ -11,9 +11,6 @@ import (
 	"gatehouse/wire"
 )
 
-// maxYAML bounds the values of one YAML document, aliases written out.
-const maxYAML = 20_000_000
-
 // yamlToJSON writes a YAML document as JSON that passes the strict reader: numbers as they stand where JSON has the form,
 // keys as text, dates as text, a repeated key once (the last one counts, as for most readers).
 func yamlToJSON(b []byte) ([]byte, error) {
@@ -24,7 +21,8 @@ func yamlToJSON(b []byte) ([]byte, error) {
 	if len(doc.Content) == 0 {
 		return nil, fmt.Errorf("it is empty")
 	}
-	w := &yamlWriter{out: make([]byte, 0, len(b))}
+	// Aliases are written out, so the values are bounded by what a document of this length could say plainly.
+	w := &yamlWriter{out: make([]byte, 0, len(b)), left: 10_000 + 4*len(b)}
 	w.value(doc.Content[0], 0)
 	if w.err != nil {
 		return nil, w.err
@@ -36,13 +34,13 @@ func yamlToJSON(b []byte) ([]byte, error) {
 }
 
 type yamlWriter struct {
-	out   []byte
-	nodes int
-	err   error
+	out  []byte
+	left int // values that may still come
+	err  error
 }
 
 func (w *yamlWriter) value(n *yaml.Node, depth int) {
-	if w.nodes++; w.err == nil && (w.nodes > maxYAML || depth > 500) {
+	if w.left--; w.err == nil && (w.left < 0 || depth > 500 || len(w.out) > maxDocument) {
 		w.err = fmt.Errorf("line %d: it has too many or too deep values", n.Line)
 	}
 	if w.err != nil {
@@ -78,7 +76,8 @@ func (w *yamlWriter) object(n *yaml.Node, depth int) {
 		if n.Kind != yaml.MappingNode || depth > 100 {
 			return
 		}
-		for i := 0; i+1 < len(n.Content); i += 2 {
+		for i := 0; i+1 < len(n.Content) && w.left > 0; i += 2 {
+			w.left--
 			k, v := n.Content[i], n.Content[i+1]
 			if k.Tag == "!!merge" {
 				for v.Kind == yaml.AliasNode {
