@@ -28,6 +28,16 @@ type Options struct {
 	MaxSchema int
 }
 
+// Codes of the *gatehouse.Error values of this package.
+const (
+	CodeDocument  = "openapi.document"  // the file is no OpenAPI document
+	CodeRevision  = "openapi.revision"  // a revision of OpenAPI that is not known
+	CodeSyntax    = "openapi.syntax"    // neither JSON nor YAML
+	CodeSize      = "openapi.size"      // the document is too large
+	CodeOperation = "openapi.operation" // an operation cannot be called, and the message says why
+	CodeArgument  = "openapi.argument"  // an argument cannot be sent as the operation needs it
+)
+
 // Bounds of a document.
 const (
 	maxDocument   = 256 << 20
@@ -82,7 +92,7 @@ func Parse(place string, b []byte, opt Options) (*Doc, error) {
 	d.root, d.files[place] = f, f
 	root, ok := wire.ParseObject(f.raw)
 	if d.top = root; !ok {
-		return nil, fault(place, "openapi.document", "is no OpenAPI document: it holds no object", "name a file with a description in OpenAPI 3.x or Swagger 2.0")
+		return nil, fault(place, CodeDocument, "is no OpenAPI document: it holds no object", "name a file with a description in OpenAPI 3.x or Swagger 2.0")
 	}
 	if d.Revision, err = revision(place, root); err != nil {
 		return nil, err
@@ -96,7 +106,7 @@ func Parse(place string, b []byte, opt Options) (*Doc, error) {
 		}
 		d.pathItem(m.Name, node{f, m.Value})
 		if len(d.Operations) > maxOperations {
-			return nil, fault(place, "openapi.size", fmt.Sprintf("has more than %d operations", maxOperations), "split it, or include fewer")
+			return nil, fault(place, CodeSize, fmt.Sprintf("has more than %d operations", maxOperations), "split it, or include fewer")
 		}
 	}
 	if len(d.Operations)+len(d.Skipped) == 0 {
@@ -124,9 +134,9 @@ func revision(place string, root wire.Object) (string, error) {
 		return "2.0", nil
 	}
 	if v != "" {
-		return "", fault(place, "openapi.revision", fmt.Sprintf("is OpenAPI %.20s, which is not known", v), "convert it to 3.0, 3.1 or 3.2")
+		return "", fault(place, CodeRevision, fmt.Sprintf("is OpenAPI %.20s, which is not known", v), "convert it to 3.0, 3.1 or 3.2")
 	}
-	return "", fault(place, "openapi.document", `is no OpenAPI document: it has neither "openapi" nor "swagger"`, "name a file with a description in OpenAPI 3.x or Swagger 2.0")
+	return "", fault(place, CodeDocument, `is no OpenAPI document: it has neither "openapi" nor "swagger"`, "name a file with a description in OpenAPI 3.x or Swagger 2.0")
 }
 
 func (d *Doc) warn(format string, a ...any) {

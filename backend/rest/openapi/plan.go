@@ -73,7 +73,7 @@ type entry struct {
 func (d *Doc) Plan(x *Operation) (*Plan, error) {
 	fail := func(err error) (*Plan, error) {
 		return nil, &gatehouse.Error{
-			Code: "openapi.operation", Pos: gatehouse.Pos{File: d.root.place}, Msg: fmt.Sprintf("%s %s: %v", x.Method, x.Path, err),
+			Code: CodeOperation, Pos: gatehouse.Pos{File: d.root.place}, Msg: fmt.Sprintf("%s %s: %v", x.Method, x.Path, err),
 			Hint: "correct the document, or exclude the operation",
 		}
 	}

@@ -50,19 +50,19 @@ var lenient = wire.Limits{Bytes: maxDocument, Depth: 1000, Number: 1000}
 func newFile(place string, b []byte) (*file, error) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	if len(b) > maxDocument {
-		return nil, fault(place, "openapi.size", fmt.Sprintf("has %d bytes; at most %d are read", len(b), maxDocument), "split it, or describe fewer operations")
+		return nil, fault(place, CodeSize, fmt.Sprintf("has %d bytes; at most %d are read", len(b), maxDocument), "split it, or describe fewer operations")
 	}
 	trimmed := bytes.TrimLeft(b, " \t\r\n")
 	if len(trimmed) == 0 || trimmed[0] != '{' {
 		var err error
 		if b, err = yamlToJSON(b); err != nil {
-			return nil, fault(place, "openapi.syntax", "is neither JSON nor YAML: "+err.Error(), "look at the place that is named")
+			return nil, fault(place, CodeSyntax, "is neither JSON nor YAML: "+err.Error(), "look at the place that is named")
 		}
 	} else if err := wire.Verify(b, lenient); err != nil {
 		// Some documents repeat a member or carry a tab in a string; YAML's reader is the more patient one.
 		j, yerr := yamlToJSON(b)
 		if yerr != nil {
-			return nil, fault(place, "openapi.syntax", "is not acceptable JSON: "+err.Error(), "look at the place that is named")
+			return nil, fault(place, CodeSyntax, "is not acceptable JSON: "+err.Error(), "look at the place that is named")
 		}
 		b = j
 	}

@@ -23,7 +23,7 @@ type Field struct{ Name, Value string }
 // bad is a fault of an argument, in words for the caller.
 func bad(path []string, format string, a ...any) error {
 	return &gatehouse.Error{
-		Code: "openapi.argument", Msg: "argument " + strings.Join(path, ".") + ": " + fmt.Sprintf(format, a...),
+		Code: CodeArgument, Msg: "argument " + strings.Join(path, ".") + ": " + fmt.Sprintf(format, a...),
 		Hint: "correct the argument and call again",
 	}
 }
