@@ -35,6 +35,7 @@ var areas = map[string]string{
 	"http":       "HTTP requests that are refused before they are calls.",
 	"jsonschema": "Arguments that do not fit a tool's schema.",
 	"key":        "Access keys.",
+	"openapi":    "Documents of REST APIs, and the arguments of their operations.",
 	"origin":     "Where a browser's request comes from.",
 	"route":      "Published servers and their names.",
 	"serve":      "Starting the server.",
