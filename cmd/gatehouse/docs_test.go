@@ -95,7 +95,12 @@ func (r *reader) run(t *testing.T, command string) {
 		args := append(strings.Fields(line), "--listen", r.addr, "--data", r.data)
 		r.server = testenv.StartIn(t, testenv.Root(), r.addr, r.env, args[0], args[1:]...)
 	case strings.HasPrefix(command, "export GATEHOUSE_KEY="):
-		key := regexp.MustCompile(`gh1_\w+`).FindString(r.server.Output())
+		key := "" // the listener is open a moment before the key is printed
+		for end := time.Now().Add(20 * time.Second); key == "" && time.Now().Before(end); {
+			if key = regexp.MustCompile(`gh1_\w+`).FindString(r.server.Output()); key == "" {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
 		if key == "" {
 			t.Fatalf("no key was printed:\n%s", r.server.Output())
 		}
