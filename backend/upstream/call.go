@@ -148,6 +148,7 @@ func (ss *session) take(ctx context.Context, c *gatehouse.Call) (*gatehouse.Resu
 		if r.err != nil {
 			return nil, r.err
 		}
+		r.drain(ctx)
 		if ss.modern && r.msg.Kind == wire.Failure && r.msg.Error.Code == gatehouse.CodeHeaderMismatch && c.Method == "tools/call" && c.Target.Tool != nil {
 			if res, ok, err := ss.remirror(ctx, c, params); ok {
 				return res, err

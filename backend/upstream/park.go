@@ -40,11 +40,13 @@ const askedTogether = 20 * time.Millisecond
 func (ss *session) await(ctx context.Context, c *gatehouse.Call, r *run, p *park) (*gatehouse.Result, error) {
 	select {
 	case <-r.fin:
+		r.drain(ctx)
 		return ss.outcome(c, r)
 	default:
 	}
 	select {
 	case <-r.fin:
+		r.drain(ctx)
 		return ss.outcome(c, r)
 	case <-ctx.Done():
 		r.fail(ctx.Err())

@@ -217,6 +217,47 @@ func TestTimeoutIsTold(t *testing.T) {
 	}
 }
 
+// slowPeer reads nothing until it is let.
+type slowPeer struct {
+	peer
+	let chan struct{}
+}
+
+func (p *slowPeer) Notify(ctx context.Context, method string, params []byte) error {
+	<-p.let
+	return p.peer.Notify(ctx, method, params)
+}
+
+// TestSlowCallerKeepsNobodyWaiting: in a session that callers share, one that does not read keeps only its own call.
+func TestSlowCallerKeepsNobodyWaiting(t *testing.T) {
+	src := childSource("reports progress")
+	src.Sessions = "shared"
+	h := newHouse(t, calm, limits(), src)
+	slow := &slowPeer{let: make(chan struct{})}
+	a, b := call("a", "t", `{"whose":"a"}`), call("b", "t", `{"whose":"a"}`)
+	a.Peer, a.ProgressToken, b.ProgressToken = slow, []byte("1"), []byte("1")
+	got := make(chan string, 1)
+	go func() { got <- h.do(a) }()
+	if s := h.do(b); s != asGood {
+		t.Errorf("call of another = %s", s)
+	}
+	if n := len(b.Peer.(*peer).told()); n < maxTold {
+		t.Errorf("the other was told %d times before its answer, want %d or more", n, maxTold)
+	}
+	select {
+	case s := <-got:
+		t.Errorf("call = %s before its caller was told what came before", s)
+	default:
+	}
+	close(slow.let)
+	if s := <-got; s != asGood {
+		t.Errorf("call = %s", s)
+	}
+	if n := len(slow.told()); n < maxTold || n > maxTold+1 {
+		t.Errorf("the slow caller was told %d times, want %d, and one that was under way", n, maxTold)
+	}
+}
+
 // TestLateAnswerIsNobodys: what a child answers after its call has ended reaches no other call.
 func TestLateAnswerIsNobodys(t *testing.T) {
 	h := newHouse(t, calm, limits(), func() config.Source {

@@ -250,5 +250,6 @@ var overPipes = map[string]hostile{
 	"starts a helper":               {want: "…"},
 	"starts a helper and dies":      {want: "…"},
 	"speaks after its answer":       {want: done},
+	"reports progress":              {want: asGood, told: "…"},
 	"tells its environment":         {want: "…"},
 }

@@ -87,6 +87,7 @@ type run struct {
 	mu     sync.Mutex // guards what follows
 	call   *gatehouse.Call
 	at     float64 // progress so far
+	told   telling
 	parked bool
 	began  time.Time
 	timer  *time.Timer
@@ -274,6 +275,7 @@ func (ss *session) perform(r *run, params []byte) {
 	}
 	r.mu.Unlock()
 	ss.remove(r)
+	r.hush()
 	if r.err != nil && ss.alive() && ours {
 		ss.cancelled(r)
 	}
@@ -511,8 +513,8 @@ func (ss *session) note(m wire.Message, from *run) {
 		if !r.advance(o.Get("progress")) {
 			return
 		}
-		if c := r.listener(); c != nil && c.ProgressToken != nil && r.notes.Add(1) <= maxNotes {
-			_ = c.Peer.Notify(r.ctx, m.Method, o.Set("progressToken", c.ProgressToken).Bytes())
+		if c := r.listener(); c != nil && c.ProgressToken != nil {
+			r.tell(ss.src, note{c, m.Method, o.Set("progressToken", c.ProgressToken).Bytes()}, from != nil)
 		}
 	case "notifications/message":
 		r, whose := from, true
@@ -526,8 +528,8 @@ func (ss *session) note(m wire.Message, from *run) {
 			ss.src.env.Emit(backend.Event{Kind: backend.Message, Principal: ss.principal, Method: m.Method, Params: bytes.Clone(m.Params)})
 			return
 		}
-		if c := r.listener(); c != nil && wantsLevel(c, o) && r.notes.Add(1) <= maxNotes {
-			_ = c.Peer.Notify(r.ctx, m.Method, m.Params)
+		if c := r.listener(); c != nil && wantsLevel(c, o) {
+			r.tell(ss.src, note{c, m.Method, m.Params}, from != nil)
 		}
 	case "notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed":
 		ss.src.stale()

@@ -185,6 +185,14 @@ func children() map[string]func(*Child) {
 		"speaks after its answer": onChildCall(func(c *Child, m Message) {
 			c.Print(m.result(text("done")) + "\n" + logMessage)
 		}),
+		"reports progress": onChildCall(func(c *Child, m Message) {
+			var meta map[string]json.RawMessage
+			_ = json.Unmarshal(m.Params["_meta"], &meta)
+			for i := range 1000 {
+				c.Print(fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%d}}`, meta["progressToken"], i))
+			}
+			done(c, m)
+		}),
 		"tells its environment": onChildCall(func(c *Child, m Message) {
 			env := os.Environ()
 			slices.Sort(env)
