@@ -105,6 +105,16 @@ func (e *statusError) unfit() bool {
 	return false
 }
 
+// forgot reports whether a legacy server says that it does not know the session, which many say with 400 rather than 404
+// ("Bad Request: No valid session ID provided", "Bad Request: Server not initialized"). Nothing was done then.
+func (e *statusError) forgot() bool {
+	if e.status != http.StatusBadRequest || e.rpc == nil || e.rpc.Code != -32000 && e.rpc.Code != gatehouse.CodeInvalidRequest {
+		return false
+	}
+	msg := strings.ToLower(e.rpc.Message)
+	return strings.Contains(msg, "session") || strings.Contains(msg, "not initialized")
+}
+
 func (e *statusError) Error() string {
 	if e.rpc != nil {
 		return fmt.Sprintf("HTTP status %d with error %d %s", e.status, e.rpc.Code, e.rpc.Message)
@@ -202,6 +212,9 @@ func (h *httpCarrier) status(ss *session, r *run, res *egress.Response) error {
 		if b, err := h.body(res); err == nil {
 			if m, err := wire.Parse(b, h.src.limits); err == nil && m.Kind == wire.Failure {
 				se.rpc = m.Error
+				if sid != "" && !ss.modern && se.forgot() {
+					return errGone
+				}
 				if r.method != "server/discover" && r.method != "initialize" && (ss.modern || sid == "" || res.Status != http.StatusNotFound) {
 					return ss.handle(m, r)
 				}

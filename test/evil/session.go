@@ -50,6 +50,16 @@ func sessions() []Behaviour {
 			}
 			goodLegacy(r)
 		}}},
+		{Name: "forgets the session once, as a bad request", Era: "legacy", On: map[string]func(*Request){"tools/call": func(r *Request) {
+			if r.Times() == 1 {
+				r.Status(400, asJSON, `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}`)
+				return
+			}
+			goodLegacy(r)
+		}}},
+		{Name: "calls a call a bad request", Era: "legacy", On: map[string]func(*Request){"tools/call": func(r *Request) {
+			r.Status(400, asJSON, `{"jsonrpc":"2.0","id":`+r.ID+`,"error":{"code":-32602,"message":"no such session of yoga"}}`)
+		}}},
 		{Name: "forgets every session", Era: "legacy", On: map[string]func(*Request){"tools/call": nothing}},
 		{Name: "speaks no protocol at all", Era: "legacy", On: map[string]func(*Request){"server/discover": nothing, "initialize": nothing, "GET": nothing}},
 		sse("names an endpoint of another host", "event: endpoint\ndata: http://169.254.169.254/latest\n\n"),
