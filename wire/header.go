@@ -3,7 +3,6 @@ package wire
 import (
 	"encoding/base64"
 	"fmt"
-	"math/big"
 	"net/http"
 	"strconv"
 	"strings"
@@ -171,26 +170,37 @@ func ParamHeader(args []byte, p gatehouse.HeaderParam) (value string, present bo
 	return strconv.FormatInt(n, 10), true, nil
 }
 
-// safeInteger reads a JSON number that has an integer value, however it is written ("42.0" is 42).
+// safeInteger reads a JSON number that has an integer value, however it is written ("42.0" is 42). It counts digits: a
+// library that computes the value of 1e-999999 takes its time.
 func safeInteger(s string) (int64, bool) {
-	if !isNumber(s) {
+	if !isNumber(s) || len(s) > 64 {
 		return 0, false
 	}
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, n <= maxSafe && n >= -maxSafe
+	number, exponent, _ := strings.Cut(strings.ToLower(s), "e")
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(number, "-"), ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	if digits == "" {
+		return 0, true
 	}
-	if len(s) > 64 {
+	exp := 0
+	if exponent != "" {
+		var err error
+		if exp, err = strconv.Atoi(exponent); err != nil || exp > 100 || exp < -100 {
+			return 0, false
+		}
+	}
+	exp -= len(fraction)
+	for exp < 0 && strings.HasSuffix(digits, "0") {
+		digits, exp = digits[:len(digits)-1], exp+1
+	}
+	if exp < 0 || len(digits)+exp > 16 {
 		return 0, false
 	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || f > maxSafe || f < -maxSafe {
-		return 0, false
+	n, err := strconv.ParseInt(digits+strings.Repeat("0", exp), 10, 64)
+	if strings.HasPrefix(s, "-") {
+		n = -n
 	}
-	r, ok := new(big.Rat).SetString(s)
-	if !ok || !r.IsInt() {
-		return 0, false
-	}
-	return r.Num().Int64(), true
+	return n, err == nil && n <= maxSafe && n >= -maxSafe
 }
 
 // isNumber reports whether s is written as a number of JSON (RFC 8259, section 6).

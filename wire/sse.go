@@ -32,6 +32,7 @@ type EventReader struct {
 	l        EventLimits
 	data     []byte
 	line     []byte
+	rest     []byte // of line, behind a CR; nil when there is none
 	read     int
 	first    bool
 	LastID   string        // the last id: field seen; for Last-Event-ID
@@ -87,7 +88,7 @@ func (r *EventReader) Next() (Event, error) {
 			hasData = true
 			r.data = append(r.data, value...)
 			if r.l.Event > 0 && len(r.data) > r.l.Event {
-				return Event{}, &Error{"wire.too_large", -1, fmt.Sprintf("server-sent event over %d bytes", r.l.Event), true}
+				return Event{}, &Error{"wire.too_large", r.read, fmt.Sprintf("server-sent event over %d bytes", r.l.Event), true}
 			}
 		case "event":
 			ev.Name = string(value)
@@ -122,23 +123,26 @@ func (r *EventReader) flood(n *int, most int, what string) error {
 		r.window, r.comments, r.idle = t, 0, 0
 	}
 	if *n++; *n > most {
-		return &Error{"wire.flood", -1, fmt.Sprintf("more than %d %s a second", most, what), true}
+		return &Error{"wire.flood", r.read, fmt.Sprintf("more than %d %s a second", most, what), true}
 	}
 	return nil
 }
 
-// readLine returns a line without its end (LF, CRLF or CR is accepted by the standard; a lone CR in mid-stream ends a line).
+// readLine returns a line without its end: LF, CRLF, or a CR that stands alone.
 func (r *EventReader) readLine() ([]byte, error) {
+	if r.rest != nil {
+		return r.cut(r.rest), nil
+	}
 	r.line = r.line[:0]
 	for {
 		part, err := r.r.ReadSlice('\n')
 		r.read += len(part)
 		if r.l.Stream > 0 && r.read > r.l.Stream {
-			return nil, &Error{"wire.too_large", -1, fmt.Sprintf("stream over %d bytes", r.l.Stream), true}
+			return nil, &Error{"wire.too_large", r.read, fmt.Sprintf("stream over %d bytes", r.l.Stream), true}
 		}
 		r.line = append(r.line, part...)
 		if r.l.Event > 0 && len(r.line) > r.l.Event+64 {
-			return nil, &Error{"wire.too_large", -1, fmt.Sprintf("line over %d bytes", r.l.Event), true}
+			return nil, &Error{"wire.too_large", r.read, fmt.Sprintf("line over %d bytes", r.l.Event), true}
 		}
 		if err == bufio.ErrBufferFull {
 			continue
@@ -154,9 +158,20 @@ func (r *EventReader) readLine() ([]byte, error) {
 		line = bytes.TrimPrefix(line, []byte("\ufeff"))
 	}
 	if !utf8.Valid(line) {
-		return nil, &Error{"wire.encoding", -1, "server-sent event is not valid UTF-8", true}
+		return nil, &Error{"wire.encoding", r.read, "server-sent event is not valid UTF-8", true}
 	}
-	return line, nil
+	return r.cut(line), nil
+}
+
+// cut returns the line before the first CR and keeps the rest.
+func (r *EventReader) cut(line []byte) []byte {
+	i := bytes.IndexByte(line, '\r')
+	if i < 0 {
+		r.rest = nil
+		return line
+	}
+	r.rest = line[i+1:]
+	return line[:i]
 }
 
 func digits(b []byte) (int, bool) {

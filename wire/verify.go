@@ -42,7 +42,11 @@ func verify(b []byte, l Limits) error {
 	d := &v.d
 	d.Reset(&v.b)
 	if _, err := d.ReadValue(); err != nil {
-		return syntaxError(err)
+		e := syntaxError(err)
+		if e.Offset < 0 { // it ends too early
+			e.Offset = len(b)
+		}
+		return e
 	}
 	if _, err := d.ReadToken(); err != io.EOF {
 		return &Error{"wire.trailing_data", int(d.InputOffset()), "bytes after the JSON value", true}
