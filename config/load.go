@@ -145,7 +145,6 @@ var (
 	secretType   = reflect.TypeFor[gatehouse.Secret]()
 	durationType = reflect.TypeFor[time.Duration]()
 	valueType    = reflect.TypeFor[Value]()
-	posType      = reflect.TypeFor[gatehouse.Pos]()
 )
 
 // maxNodes bounds the values of the file.
