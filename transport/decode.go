@@ -227,7 +227,7 @@ func decodeParams(c *gatehouse.Call, params wire.Object, raw []byte, modern bool
 		if !wire.IsObject(params.Get("ref")) || !wire.IsObject(params.Get("argument")) {
 			return invalid(`"ref" and "argument" must be objects`)
 		}
-		c.Params = wire.Object(slices.Clone(params)).Delete("_meta").Bytes()
+		c.Params = slices.Clone(params).Delete("_meta").Bytes()
 	case "logging/setLevel":
 		if c.LogLevel, _ = wire.Text(params.Get("level")); !ValidLogLevel(c.LogLevel) {
 			return invalid(`"level" must be one of %v`, logLevels)

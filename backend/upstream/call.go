@@ -169,7 +169,7 @@ func (ss *session) ready(ctx context.Context, c *gatehouse.Call) {
 		return
 	}
 	if ss.canAsk() {
-		ss.listening.Do(func() { ss.src.goes(func() { ss.src.hear(ss) }) })
+		ss.listening.Do(func() { ss.src.goes(func() { _ = ss.src.hear(ss) }) })
 	}
 	if c.LogLevel == "" || !ss.offers.Has("logging") {
 		return

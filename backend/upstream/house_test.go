@@ -57,9 +57,8 @@ type house struct {
 	t   *testing.T
 	log *lines
 
-	mu      sync.Mutex
-	opened  map[string]*source // by label
-	records []string
+	mu     sync.Mutex
+	opened map[string]*source // by label
 }
 
 // lines is a log that keeps its text.

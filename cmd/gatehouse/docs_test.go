@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,8 +11,35 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/golden"
 	"gatehouse/internal/testenv"
 )
+
+// TestPage: the reference page of the command line is what the commands say of themselves.
+func TestPage(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`# Command line
+
+Flags may stand before and after arguments. Results go to standard output, everything else to standard error. With ` + "`--json`" + ` both are
+JSON: a fault is one object a line with ` + "`code`, `file`, `line`, `column`, `message` and `hint`" + `. The exit status is 0 for success, 1 for a failed
+operation, 2 for wrong usage.
+
+This page is made from the source.
+`)
+	help := func(args ...string) {
+		var out bytes.Buffer
+		if code := run(&context{out: &out, err: &out}, args); code != ok {
+			t.Fatalf("gatehouse %v exits %d", args, code)
+		}
+		b.WriteString("\n```\n" + strings.TrimSpace(out.String()) + "\n```\n")
+	}
+	help("help")
+	for _, c := range commands() {
+		b.WriteString("\n## gatehouse " + c.name + "\n\n" + strings.ToUpper(c.doc[:1]) + c.doc[1:] + ".\n")
+		help(c.name, "--help")
+	}
+	golden.File(t, filepath.Join(testenv.Root(), "docs", "reference", "cli.md"), []byte(b.String()))
+}
 
 const (
 	documentedAddr = "127.0.0.1:8080"

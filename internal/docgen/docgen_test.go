@@ -3,6 +3,8 @@ package docgen
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +15,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"gatehouse/audit"
 	"gatehouse/config"
 	"gatehouse/internal/golden"
 	"gatehouse/internal/testenv"
@@ -151,6 +154,92 @@ func TestCodesPage(t *testing.T) {
 		if !strings.Contains(string(text), "`"+code+"`") {
 			t.Errorf("code %s has words and is not in the source", code)
 		}
+	}
+}
+
+// TestNamed: pages that people write name all that there is to name.
+func TestNamed(t *testing.T) {
+	read := func(parts ...string) string {
+		t.Helper()
+		b, err := os.ReadFile(filepath.Join(append([]string{testenv.Root()}, parts...)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	page := read("docs", "reference", "record.md")
+	for i, typ := 0, reflect.TypeFor[audit.Record](); i < typ.NumField(); i++ {
+		for f := range fieldsOf(typ.Field(i)) {
+			if !strings.Contains(page, "`"+f+"`") {
+				t.Errorf("docs/reference/record.md does not name the member %s", f)
+			}
+		}
+	}
+	page = read("docs", "reference", "limits.md")
+	for i, typ := 0, reflect.TypeFor[config.Limits](); i < typ.NumField(); i++ {
+		if key := typ.Field(i).Tag.Get("yaml"); !strings.Contains(page, "`"+key+"`") {
+			t.Errorf("docs/reference/limits.md does not name limits.%s", key)
+		}
+	}
+	decisions, err := filepath.Glob(filepath.Join(testenv.Root(), "docs", "adr", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page = ""
+	for _, d := range decisions {
+		page += read("docs", "adr", filepath.Base(d))
+	}
+	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\t?([a-z0-9.]+\.[a-z]+/\S+) v\S+$`).FindAllStringSubmatch(read("go.mod"), -1) {
+		if !strings.Contains(page, "`"+m[1]+"`") {
+			t.Errorf("docs/adr says nothing about the requirement %s\nhint: reason, licence, size and maintainer, as a line of docs/adr/README.md or a page of its own", m[1])
+		}
+	}
+}
+
+// fieldsOf names the JSON members of a field; an embedded struct has several.
+func fieldsOf(f reflect.StructField) map[string]bool {
+	out := map[string]bool{}
+	if f.Anonymous {
+		for i := range f.Type.NumField() {
+			maps.Copy(out, fieldsOf(f.Type.Field(i)))
+		}
+		return out
+	}
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	if name != "" && name != "-" {
+		out[name] = true
+	}
+	return out
+}
+
+// TestLinks: a link from one document to another leads somewhere.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	checked := 0
+	err := filepath.WalkDir(testenv.Root(), func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if base := e.Name(); e.IsDir() && (base[0] == '.' || base == "node_modules" || base == "testdata" || base == "gatehouse-data") {
+			return fs.SkipDir
+		}
+		if filepath.Ext(path) != ".md" {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range link.FindAllSubmatch(b, -1) {
+			checked++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), string(m[1]))); err != nil {
+				t.Errorf("%s: the link to %s leads nowhere", path, m[1])
+			}
+		}
+		return nil
+	})
+	if err != nil || checked < 20 {
+		t.Errorf("%d links checked, %v", checked, err)
 	}
 }
 

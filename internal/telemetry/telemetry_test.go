@@ -1,12 +1,16 @@
 package telemetry
 
 import (
+	"fmt"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"gatehouse"
+	"gatehouse/internal/golden"
+	"gatehouse/internal/testenv"
 )
 
 func TestHandler(t *testing.T) {
@@ -55,6 +59,44 @@ func TestHandler(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPage: the reference page lists the metrics of our own as they describe themselves.
+func TestPage(t *testing.T) {
+	m := New()
+	m.Call("notes", "tools/call", "complete", time.Millisecond)
+	m.Refused("auth.required")
+	m.Sources(func(each func(server, source, state string)) { each("notes", "1", "ready") })
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString(`# Metrics
+
+` + "`GET /metrics`" + ` in Prometheus's text format, for clients on the same machine; all others get 404, also through a proxy that says for whom it
+asks. Besides those below there are ` + "`go_*`" + ` and ` + "`process_*`" + ` of the runtime. Labels have few values: never a user, a tool's argument or an
+address. A method that is none of the protocol's counts as ` + "`other`" + `.
+
+` + "`outcome`" + ` is complete, input_required, error, cancelled or refused, as in [the record](record.md); ` + "`code`" + ` is one of [the error codes](errors.md);
+` + "`source`" + ` is the source's prefix, or its position from 1.
+
+This page is made from the source.
+
+| metric | type | labels | |
+|---|---|---|---|
+`)
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "gatehouse_") {
+			continue
+		}
+		var labels []string
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			labels = append(labels, "`"+l.GetName()+"`")
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
+	}
+	golden.File(t, filepath.Join(testenv.Root(), "docs", "reference", "metrics.md"), []byte(b.String()))
 }
 
 // TestNoAllocation: counting is on the path of every call.

@@ -220,10 +220,10 @@ func (x *request) listen(c *gatehouse.Call, id []byte) {
 	}
 	defer s.Close()
 	out := newEvents(x)
-	out.send("", "", transport.Acknowledged(id, granted))
+	_ = out.send("", "", transport.Acknowledged(id, granted)) // the pump sees that the caller is gone
 	x.h.pump(x, s, out, func(method string, params []byte) []byte {
 		return wire.AppendNotification(nil, method, transport.ListenParams(id, params))
-	}, func() { out.send("", "", transport.ListenResult(id)) })
+	}, func() { _ = out.send("", "", transport.ListenResult(id)) })
 }
 
 // pump writes a stream's events until the client goes (ctx) or the gateway ends it.

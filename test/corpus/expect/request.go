@@ -287,7 +287,8 @@ func (op *Operation) expandPath(w *want, values map[string]Value) {
 				return s
 			}
 			s.encoded += before
-			enc, strict, defined := "", false, true
+			var enc string
+			strict, defined := false, true
 			switch {
 			case plain:
 				text, _ := scalar(x.Value)

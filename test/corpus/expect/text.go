@@ -214,7 +214,7 @@ func from(class []rune, n int) rune {
 		}
 	}
 	for i := 0; i+1 < len(class); i += 2 {
-		for r := max(class[i], 0x20); r <= class[i+1]; r++ {
+		if r := max(class[i], 0x20); r <= class[i+1] {
 			return r
 		}
 	}
