@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -130,10 +131,34 @@ func (h *house) fire(ctx context.Context, s shot) (*report, error) {
 	cmd := exec.CommandContext(ctx, h.self, s.args()...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	before, err := h.others(s.PIDs)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, stderr.String())
 	}
+	after, err := h.others(s.PIDs)
+	if err != nil {
+		return nil, err
+	}
 	r := &report{}
+	others := after - before - cmd.ProcessState.UserTime() - cmd.ProcessState.SystemTime()
+	r.Others = max(0, float64(others)/float64(time.Since(began))/float64(runtime.NumCPU()))
 	return r, json.Unmarshal(out, r)
+}
+
+// others is the time all processors have been busy with anything but these processes.
+func (h *house) others(pids []int) (time.Duration, error) {
+	busy, err := busy()
+	if err != nil {
+		return 0, err
+	}
+	ours, err := cpuOf(pids)
+	for _, d := range ours {
+		busy -= d
+	}
+	return busy, err
 }

@@ -43,6 +43,7 @@ type report struct {
 	P50, P99 time.Duration
 	CPU      []time.Duration // of the shot's processes, in their order
 	Own      time.Duration   // CPU of the load generator
+	Others   float64         `json:"-"` // share of the processors that other programs took meanwhile
 }
 
 func runLoad(args []string) error {

@@ -54,6 +54,7 @@ type sample struct {
 	rate, ratio         float64 // calls a second; against direct in the same round
 	cpu, upstream, load float64 // µs a call
 	p50, p99, added     float64 // ms
+	others              float64 // share of the processors that went to other programs
 }
 
 func (h *house) measureCalls(ctx context.Context) error {
@@ -93,6 +94,12 @@ func (h *house) measureCalls(ctx context.Context) error {
 		fmt.Printf("\nDirect costs %s µs in the upstream and %s µs in the load generator a call.\n",
 			median(s, "%.0f", func(x sample) float64 { return x.upstream }), median(s, "%.0f", func(x sample) float64 { return x.load }))
 	}
+	var all []sample
+	for _, s := range got {
+		all = append(all, s...)
+	}
+	fmt.Printf("\nOther programs took %s %% of the processors meanwhile: with more than a few, times are upper bounds.\n",
+		median(all, "%.0f", func(x sample) float64 { return x.others }))
 	return h.afterLoad(ts)
 }
 
@@ -126,7 +133,7 @@ func (h *house) sample(ctx context.Context, t target, method string, workers int
 	a := func(d time.Duration) float64 { return float64(d) / float64(r.Calls) / 1e3 }
 	out := sample{
 		rate: float64(r.Calls) / r.Wall.Seconds(), upstream: a(r.CPU[0]), load: a(r.Own),
-		p50: float64(r.P50) / 1e6, p99: float64(r.P99) / 1e6,
+		p50: float64(r.P50) / 1e6, p99: float64(r.P99) / 1e6, others: 100 * r.Others,
 	}
 	if t.pid != 0 {
 		out.cpu = a(r.CPU[1])

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -245,5 +246,48 @@ func BenchmarkPath(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// TestAllocations holds what a call allocates between the HTTP server and the connection to the upstream. A change that
+// needs more says why, here.
+func TestAllocations(t *testing.T) {
+	p := open(t)
+	for name, most := range map[string]float64{"legacy tools/call": 80, "modern tools/call": 64, "legacy tools/list": 48, "modern tools/list": 32} {
+		era, method, _ := strings.Cut(name, " ")
+		c := p.caller(t, era, method)
+		if n := testing.AllocsPerRun(50, c.call); n > most {
+			t.Errorf("%s: %v allocations, want %v at most", name, n, most)
+		}
+	}
+}
+
+// TestIdleSessions: what is kept of a legacy session that only exists is small, and nothing runs for it.
+func TestIdleSessions(t *testing.T) {
+	p := open(t)
+	c := p.caller(t, "legacy", "tools/call")
+	c.body = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + gatehouse.Revision20251125 + `","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`
+	c.r.ContentLength = int64(len(c.body))
+	c.r.Header.Del("Mcp-Session-Id")
+	begin := func(n int) (heap int64, goroutines int) {
+		for range n {
+			if c.call(); c.header.Get("Mcp-Session-Id") == "" {
+				t.Fatal("no session was begun")
+			}
+		}
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc), runtime.NumGoroutine()
+	}
+	const n = 10_000
+	heap, goroutines := begin(100)
+	heapThen, goroutinesThen := begin(n)
+	if each := (heapThen - heap) / n; each > 5000 {
+		t.Errorf("%d bytes a session, want 5000 at most", each)
+	}
+	if goroutinesThen > goroutines+10 {
+		t.Errorf("%d goroutines after %d sessions, %d before", goroutinesThen, n, goroutines)
 	}
 }

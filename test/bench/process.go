@@ -40,6 +40,27 @@ func cpuOf(pids []int) ([]time.Duration, error) {
 	return out, nil
 }
 
+// busy reads the time all processors have been at work since the machine started.
+func busy() (time.Duration, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	var sum int64
+	for i, f := range bytes.Fields(line) {
+		if i == 0 || i == 4 || i == 5 { // "cpu", idle, waiting for a disk
+			continue
+		}
+		n, err := strconv.ParseInt(string(f), 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return time.Duration(sum) * tick, nil
+}
+
 // memory is what a process holds, in kB as /proc/PID/status says it.
 type memory struct{ rss, anon, threads int }
 
