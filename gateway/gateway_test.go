@@ -113,7 +113,7 @@ type house struct {
 	now time.Time
 }
 
-func newHouse(t *testing.T, decider access.Decider, sources map[string]*fake) *house {
+func newHouse(t testing.TB, decider access.Decider, sources map[string]*fake) *house {
 	t.Helper()
 	h := &house{log: &memory{}, now: time.Unix(1_800_000_000, 0)}
 	cfg := &config.Config{Limits: config.DefaultLimits, Servers: map[string]*config.Server{"s": {Name: "s"}}}
@@ -269,7 +269,7 @@ func flip(s string) string {
 	return "A" + s[1:]
 }
 
-func requestState(t *testing.T, raw []byte) string {
+func requestState(t testing.TB, raw []byte) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(string(raw), `"requestState":"`)
 	if !ok {

@@ -128,7 +128,8 @@ func (s *Sessions) Open(id string, p *gatehouse.Principal, server string) (*Sess
 		if len(rest) == 0 || len(rest) < 1+int(rest[0]) {
 			return nil, ErrSession
 		}
-		texts[i], rest = string(rest[1:1+rest[0]]), rest[1+rest[0]:]
+		end := 1 + int(rest[0])
+		texts[i], rest = string(rest[1:end]), rest[end:]
 	}
 	x.Client = gatehouse.Client{
 		Era: gatehouse.Legacy, Revision: texts[0], Name: texts[1], Version: texts[2],
