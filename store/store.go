@@ -4,6 +4,7 @@ package store
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 )
 
@@ -15,10 +16,11 @@ var (
 
 // Key is an access key as it is stored: never the secret, only its keyed hash.
 type Key struct {
-	ID       string   // public id: 10 characters of [0-9A-Za-z]
-	Name     string   // whom it is for; at most two active keys share a name (rotation)
-	Hash     [32]byte // HMAC-SHA-256 of the whole key under the pepper
-	Servers  []string // published servers it opens; empty is all
+	ID       string         // public id: 10 characters of [0-9A-Za-z]
+	Name     string         // whom it is for; at most two active keys share a name (rotation)
+	Hash     [32]byte       // HMAC-SHA-256 of the whole key under the pepper
+	Servers  []string       // published servers it opens; empty is all
+	Networks []netip.Prefix // addresses it may come from; empty is any
 	Created  time.Time
 	Expires  time.Time // never zero
 	LastUsed time.Time // zero when never; kept to the minute

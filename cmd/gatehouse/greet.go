@@ -34,7 +34,7 @@ func (s *serving) greet(base string) error {
 		return err
 	}
 	if first {
-		secret, k, err := newKey(stdctx.Background(), s.house.store, s.cfg.Data, "first", nil, key.MaxLifetime)
+		secret, k, err := newKey(stdctx.Background(), s.house.store, s.cfg.Data, "first", opens{}, key.MaxLifetime)
 		if err != nil {
 			return err
 		}

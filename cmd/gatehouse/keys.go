@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,21 +28,28 @@ const (
 // keyring is what every keys command works on.
 type keyring struct {
 	*context
-	st      store.Store
-	data    string
-	servers []string
-	life    time.Duration
-	now     time.Time
+	st    store.Store
+	data  string
+	opens opens
+	life  time.Duration
+	now   time.Time
+}
+
+// opens is what a key opens, and from where.
+type opens struct {
+	servers  []string
+	networks []netip.Prefix
 }
 
 // runKeys makes, lists and ends access keys.
 func runKeys(c *context, args []string) int {
-	var servers names
-	f := c.flags("keys", "create NAME [--server S]… [--days N] | list | rotate NAME [--days N] | revoke ID")
+	var servers, from names
+	f := c.flags("keys", "create NAME [--server S]… [--from NET]… [--days N] | list | rotate NAME [--days N] | revoke ID")
 	data := f.String("data", "", "`DIR` that holds the keys, instead of the configuration's data")
 	file := f.String("config", "gatehouse.yaml", "configuration `FILE`")
 	days := f.Int("days", 90, "`N` days until the key expires, at most 90")
 	f.Var(&servers, "server", "published server `S` the key opens; several times for several (default all)")
+	f.Var(&from, "from", "address or range `NET` the key may come from, as 10.1.0.0/16; several times for several (default any)")
 	if code := f.parse(args, 1, 2); code >= 0 {
 		return code
 	}
@@ -63,6 +71,9 @@ func runKeys(c *context, args []string) int {
 		return c.fail(err)
 	}
 	k.life = time.Duration(*days) * day
+	if k.opens.networks, err = networks(from); err != nil {
+		return c.fail(errors.Join(err, k.st.Close()))
+	}
 	arg := ""
 	if verb.args == 2 {
 		arg = f.rest[1]
@@ -71,6 +82,21 @@ func runKeys(c *context, args []string) int {
 		return c.fail(err)
 	}
 	return ok
+}
+
+// networks reads addresses and ranges; an address is a range of one.
+func networks(list names) (out []netip.Prefix, err error) {
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if a, aerr := netip.ParseAddr(s); aerr == nil && a.Zone() == "" {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return nil, &gatehouse.Error{Code: "key.from", Msg: "--from " + quote(s) + " is no address or range", Hint: "write it like 10.1.2.3 or 10.1.0.0/16"}
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
 }
 
 // openKeys opens the store of keys; only create makes one that is not there.
@@ -99,7 +125,7 @@ func (c *context) openKeys(data, file string, servers names, create bool) (*keyr
 	if err != nil {
 		return nil, &gatehouse.Error{Code: "key.data", Pos: gatehouse.Pos{File: data}, Msg: "the keys cannot be opened: " + err.Error(), Hint: "run it as the user that the server runs as"}
 	}
-	return &keyring{context: c, st: st, data: data, servers: servers, now: time.Now()}, nil
+	return &keyring{context: c, st: st, data: data, opens: opens{servers: servers}, now: time.Now()}, nil
 }
 
 func active(keys []store.Key, name string, now time.Time) (out []store.Key) {
@@ -112,21 +138,22 @@ func active(keys []store.Key, name string, now time.Time) (out []store.Key) {
 }
 
 func (r *keyring) create(ctx stdctx.Context, name string) error {
-	return r.make(ctx, name, r.servers, nil)
+	return r.make(ctx, name, r.opens, nil)
 }
 
 // made is a new key for machines.
 type made struct {
-	ID       string    `json:"id"`
-	Name     string    `json:"name"`
-	Key      string    `json:"key"`
-	Servers  []string  `json:"servers"`
-	Expires  time.Time `json:"expires"`
-	Replaces string    `json:"replaces,omitempty"` // id of the key that is to be revoked
+	ID       string         `json:"id"`
+	Name     string         `json:"name"`
+	Key      string         `json:"key"`
+	Servers  []string       `json:"servers"`
+	From     []netip.Prefix `json:"from"`
+	Expires  time.Time      `json:"expires"`
+	Replaces string         `json:"replaces,omitempty"` // id of the key that is to be revoked
 }
 
 // make makes a key; old is the one it is to replace, if any.
-func (r *keyring) make(ctx stdctx.Context, name string, servers []string, old *store.Key) error {
+func (r *keyring) make(ctx stdctx.Context, name string, o opens, old *store.Key) error {
 	keys, err := r.st.Keys(ctx)
 	if err != nil {
 		return err
@@ -134,12 +161,12 @@ func (r *keyring) make(ctx stdctx.Context, name string, servers []string, old *s
 	if have := active(keys, name, r.now); len(have) >= maxActive {
 		return &gatehouse.Error{Code: "key.active", Msg: fmt.Sprintf("%s has %d active keys already", name, len(have)), Hint: "when nobody uses the older one any more: gatehouse keys revoke " + have[0].ID}
 	}
-	secret, k, err := newKey(ctx, r.st, r.data, name, servers, r.life)
+	secret, k, err := newKey(ctx, r.st, r.data, name, o, r.life)
 	if err != nil {
 		return err
 	}
 	if r.json {
-		m := made{k.ID, k.Name, secret.Reveal(), k.Servers, k.Expires, ""}
+		m := made{k.ID, k.Name, secret.Reveal(), k.Servers, k.Networks, k.Expires, ""}
 		if old != nil {
 			m.Replaces = old.ID
 		}
@@ -154,15 +181,16 @@ func (r *keyring) make(ctx stdctx.Context, name string, servers []string, old *s
 }
 
 // newKey makes a key and stores its hash.
-func newKey(ctx stdctx.Context, st store.Store, data, name string, servers []string, life time.Duration) (gatehouse.Secret, store.Key, error) {
+func newKey(ctx stdctx.Context, st store.Store, data, name string, o opens, life time.Duration) (gatehouse.Secret, store.Key, error) {
 	pepper, err := key.LoadPepper(data)
 	if err != nil {
 		return gatehouse.Secret{}, store.Key{}, err
 	}
-	secret, k, err := key.Generate(pepper, time.Now(), name, servers, life)
+	secret, k, err := key.Generate(pepper, time.Now(), name, o.servers, life)
 	if err != nil {
 		return secret, k, err
 	}
+	k.Networks = o.networks
 	return secret, k, st.CreateKey(ctx, k)
 }
 
@@ -180,7 +208,7 @@ func (r *keyring) rotate(ctx stdctx.Context, name string) error {
 		return &gatehouse.Error{Code: "key.unknown", Msg: fmt.Sprintf("%s has no active key", name), Hint: orHelp(name, known, "gatehouse keys create "+name)}
 	}
 	old := have[len(have)-1]
-	return r.make(ctx, name, old.Servers, &old)
+	return r.make(ctx, name, opens{old.Servers, old.Networks}, &old)
 }
 
 func (r *keyring) revoke(ctx stdctx.Context, id string) error {
@@ -203,13 +231,14 @@ func (r *keyring) revoke(ctx stdctx.Context, id string) error {
 
 // row is one key of the list.
 type row struct {
-	ID       string     `json:"id"`
-	Name     string     `json:"name"`
-	State    string     `json:"state"` // active, expiring, expired or revoked
-	Servers  []string   `json:"servers"`
-	Created  time.Time  `json:"created"`
-	Expires  time.Time  `json:"expires"`
-	LastUsed *time.Time `json:"last_used"`
+	ID       string         `json:"id"`
+	Name     string         `json:"name"`
+	State    string         `json:"state"` // active, expiring, expired or revoked
+	Servers  []string       `json:"servers"`
+	From     []netip.Prefix `json:"from"`
+	Created  time.Time      `json:"created"`
+	Expires  time.Time      `json:"expires"`
+	LastUsed *time.Time     `json:"last_used"`
 }
 
 func stateOf(k store.Key, now time.Time) string {
@@ -231,7 +260,7 @@ func (r *keyring) list(ctx stdctx.Context, _ string) error {
 	}
 	rows := []row{}
 	for _, k := range keys {
-		x := row{k.ID, k.Name, stateOf(k, r.now), k.Servers, k.Created, k.Expires, nil}
+		x := row{k.ID, k.Name, stateOf(k, r.now), k.Servers, k.Networks, k.Created, k.Expires, nil}
 		if !k.LastUsed.IsZero() {
 			x.LastUsed = &k.LastUsed
 		}
@@ -241,16 +270,19 @@ func (r *keyring) list(ctx stdctx.Context, _ string) error {
 		return writeJSON(r.out, rows)
 	}
 	w := tabwriter.NewWriter(r.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tNAME\tSTATE\tSERVERS\tEXPIRES\tLAST USED")
+	fmt.Fprintln(w, "ID\tNAME\tSTATE\tSERVERS\tFROM\tEXPIRES\tLAST USED")
 	for _, x := range rows {
-		servers, used := "all", "never"
+		servers, from, used := "all", "any", "never"
 		if len(x.Servers) > 0 {
 			servers = fmt.Sprint(x.Servers)
+		}
+		if len(x.From) > 0 {
+			from = fmt.Sprint(x.From)
 		}
 		if x.LastUsed != nil {
 			used = x.LastUsed.Format("2006-01-02 15:04")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", x.ID, x.Name, x.State, servers, x.Expires.Format(time.DateOnly), used)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.ID, x.Name, x.State, servers, from, x.Expires.Format(time.DateOnly), used)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/big"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -147,6 +148,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, c *identity.Credential
 		return nil, &gatehouse.Error{Code: "auth.expired", Msg: "the access key expired on " + k.Expires.Format(time.DateOnly), Hint: "make another with gatehouse keys rotate " + k.Name}
 	case len(k.Servers) > 0 && !slices.Contains(k.Servers, c.Server):
 		return nil, &gatehouse.Error{Code: "auth.forbidden", Msg: fmt.Sprintf("this access key does not open server %s", c.Server), Hint: "make one that does: gatehouse keys create NAME --server " + c.Server}
+	case len(k.Networks) > 0 && !slices.ContainsFunc(k.Networks, func(p netip.Prefix) bool { return p.Contains(c.Source) }):
+		return nil, &gatehouse.Error{Code: "auth.forbidden", Msg: "this access key is not for calls from " + c.Source.String(), Hint: "make one that is: gatehouse keys create NAME --from " + c.Source.String()}
 	}
 	return &gatehouse.Principal{Kind: gatehouse.Key, ID: "key:" + k.Name, Name: k.Name, Token: k.ID, Source: c.Source}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -153,4 +154,28 @@ func BenchmarkCached(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestNetworks: a key that is bound to addresses is good from there alone; an address that is not known is from nowhere.
+func TestNetworks(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	pepper := []byte("pepper")
+	secret, k, err := Generate(pepper, now, "office", nil, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Networks = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")}
+	a := New(&shelf{keys: map[string]store.Key{k.ID: k}}, pepper, func() time.Time { return now })
+	for from, want := range map[string]string{"10.1.2.3": "", "10.2.0.1": "auth.forbidden", "fd12::1": "", "fe80::1": "auth.forbidden", "": "auth.forbidden"} {
+		addr, _ := netip.ParseAddr(from)
+		_, err := a.Authenticate(t.Context(), &identity.Credentials{Key: secret, Source: addr})
+		got := ""
+		if ge, ok := errors.AsType[*gatehouse.Error](err); ok {
+			got = ge.Code
+		}
+		if got != want {
+			t.Errorf("from %q: %v, want %q", from, err, want)
+		}
+	}
+	a.Close()
 }

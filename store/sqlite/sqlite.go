@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"net/url"
 	"os"
 	"sort"
@@ -95,27 +96,42 @@ func when(n int64) time.Time {
 }
 
 func (d db) CreateKey(ctx context.Context, k store.Key) error {
-	_, err := d.ExecContext(ctx, `INSERT INTO access_keys (id, name, hash, servers, created, expires, last_used, revoked) VALUES (?,?,?,?,?,?,?,?)`,
-		k.ID, k.Name, k.Hash[:], strings.Join(k.Servers, " "), unix(k.Created), unix(k.Expires), unix(k.LastUsed), unix(k.Revoked))
+	_, err := d.ExecContext(ctx, `INSERT INTO access_keys (id, name, hash, servers, networks, created, expires, last_used, revoked) VALUES (?,?,?,?,?,?,?,?,?)`,
+		k.ID, k.Name, k.Hash[:], strings.Join(k.Servers, " "), joinNetworks(k.Networks), unix(k.Created), unix(k.Expires), unix(k.LastUsed), unix(k.Revoked))
 	if err != nil && strings.Contains(err.Error(), "UNIQUE constraint") {
 		return fmt.Errorf("key %s: %w", k.ID, store.ErrExists)
 	}
 	return err
 }
 
-const columns = `SELECT id, name, hash, servers, created, expires, last_used, revoked FROM access_keys `
+func joinNetworks(list []netip.Prefix) string {
+	out := make([]string, len(list))
+	for i, p := range list {
+		out[i] = p.String()
+	}
+	return strings.Join(out, " ")
+}
+
+const columns = `SELECT id, name, hash, servers, networks, created, expires, last_used, revoked FROM access_keys `
 
 func scan(row interface{ Scan(...any) error }) (k store.Key, err error) {
 	var hash []byte
-	var servers string
+	var servers, networks string
 	var created, expires, used, revoked int64
-	if err := row.Scan(&k.ID, &k.Name, &hash, &servers, &created, &expires, &used, &revoked); err != nil {
+	if err := row.Scan(&k.ID, &k.Name, &hash, &servers, &networks, &created, &expires, &used, &revoked); err != nil {
 		return k, err
 	}
 	if copy(k.Hash[:], hash) != len(k.Hash) {
 		return k, fmt.Errorf("key %s: hash of %d bytes", k.ID, len(hash))
 	}
 	k.Servers = strings.Fields(servers)
+	for _, s := range strings.Fields(networks) {
+		p, err := netip.ParsePrefix(s)
+		if err != nil { // a range that cannot be read must not become any address
+			return k, fmt.Errorf("key %s: %w", k.ID, err)
+		}
+		k.Networks = append(k.Networks, p)
+	}
 	k.Created, k.Expires, k.LastUsed, k.Revoked = when(created), when(expires), when(used), when(revoked)
 	return k, nil
 }

@@ -3,6 +3,7 @@ package storetest
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	ctx := t.Context()
 	now := time.Unix(1_800_000_000, 0).UTC()
 	key := func(id, name string, created time.Time) store.Key {
-		return store.Key{ID: id, Name: name, Hash: [32]byte{1, 2, 3}, Servers: []string{"a", "b"}, Created: created, Expires: created.Add(time.Hour)}
+		return store.Key{ID: id, Name: name, Hash: [32]byte{1, 2, 3}, Servers: []string{"a", "b"}, Networks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")}, Created: created, Expires: created.Add(time.Hour)}
 	}
 	t.Run("keys", func(t *testing.T) {
 		s := open(t)
@@ -28,7 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 			t.Errorf("a taken id: %v, want ErrExists", err)
 		}
 		got, err := s.Key(ctx, "k2")
-		if want := key("k2", "b", now); err != nil || got.ID != want.ID || got.Hash != want.Hash || !slices.Equal(got.Servers, want.Servers) ||
+		if want := key("k2", "b", now); err != nil || got.ID != want.ID || got.Hash != want.Hash || !slices.Equal(got.Servers, want.Servers) || !slices.Equal(got.Networks, want.Networks) ||
 			!got.Created.Equal(want.Created) || !got.Expires.Equal(want.Expires) || !got.LastUsed.IsZero() || !got.Revoked.IsZero() {
 			t.Errorf("Key = %+v, %v, want %+v", got, err, want)
 		}
