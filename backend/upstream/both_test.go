@@ -25,8 +25,9 @@ type server struct {
 	session  string // Mcp-Session-Id that initialize gives
 	answer   func(w http.ResponseWriter, id, progressToken json.RawMessage)
 
-	mu    sync.Mutex // guards calls
-	calls []string
+	mu     sync.Mutex // guards what follows
+	calls  []string
+	probes int
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -47,6 +48,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch m.Method {
 	case "server/discover":
+		s.mu.Lock()
+		s.probes++
+		s.mu.Unlock()
 		if s.versions == "" {
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -132,6 +136,20 @@ func TestEraOfCalls(t *testing.T) {
 				t.Errorf("calls came as %q, want %q", s.calls, want)
 			}
 		})
+	}
+}
+
+// What the first caller finds out, no other asks again.
+func TestProbeOnce(t *testing.T) {
+	s := &server{versions: `["2026-07-28"]`}
+	src := openSource(t, s)
+	for range 3 {
+		if _, err := src.Call(t.Context(), toolCall(gatehouse.Legacy, gatehouse.Capabilities{Elicitation: true})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.probes != 1 {
+		t.Errorf("server/discover came %d times, want once", s.probes)
 	}
 }
 

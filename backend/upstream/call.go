@@ -39,7 +39,7 @@ func (s *source) Call(ctx context.Context, c *gatehouse.Call) (*gatehouse.Result
 		return nil, err
 	}
 	defer s.release()
-	if ok, wait := s.brk.allow(); !ok {
+	if ok, wait := s.brk.Allow(); !ok {
 		return nil, s.fault(codeUnavailable, "has failed several times in a row", "try again in "+wait.Round(time.Second).String(), nil)
 	}
 	res, err := s.once(ctx, c)
@@ -76,25 +76,25 @@ func transient(err error) bool {
 // judge lets the breaker know how a call went.
 func (s *source) judge(ctx context.Context, err error) {
 	if err == nil {
-		s.brk.good()
+		s.brk.Good()
 		return
 	}
 	var re *gatehouse.RPCError
 	switch {
 	case errors.As(err, &re):
-		s.brk.good()
+		s.brk.Good()
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
-		s.brk.neutral()
+		s.brk.Neutral()
 	case ctx.Err() != nil:
-		s.brk.bad() // the whole time of the call was not enough
+		s.brk.Bad() // the whole time of the call was not enough
 	case transient(err):
-		if s.brk.bad() >= 2 {
+		if s.brk.Bad() >= 2 {
 			s.doubt()
 		}
 	case errors.Is(err, errTimeout):
-		s.brk.bad()
+		s.brk.Bad()
 	default:
-		s.brk.neutral()
+		s.brk.Neutral()
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse"
 	"gatehouse/config"
+	"gatehouse/internal/limit"
 	"gatehouse/test/evil"
 )
 
@@ -74,7 +75,7 @@ func TestCallsOfABrokenSourceAreKeptAway(t *testing.T) {
 	srv := serve(t, on("modern", func(r *evil.Request) { r.Raw("") }))
 	good := serve(t, evil.Good("modern"))
 	h := newHouse(t, calm, limits(), config.Source{MCP: srv.URL, Prefix: "evil_"}, config.Source{MCP: good.URL, Prefix: "good_"})
-	for range breakAfter {
+	for range limit.BreakAfter {
 		if got, want := h.do(call("a", "evil_t", "")), "source.unavailable: source evil_ of server s broke off the exchange"; got != want {
 			t.Errorf("call = %s, want %s", got, want)
 		}
@@ -84,66 +85,11 @@ func TestCallsOfABrokenSourceAreKeptAway(t *testing.T) {
 			t.Errorf("call = %s, want %s", got, want)
 		}
 	}
-	if n := len(srv.Seen("tools/call")); n != breakAfter {
-		t.Errorf("%d calls came in, want %d", n, breakAfter)
+	if n := len(srv.Seen("tools/call")); n != limit.BreakAfter {
+		t.Errorf("%d calls came in, want %d", n, limit.BreakAfter)
 	}
 	if got := h.do(call("a", "good_t", `{"whose":"a"}`)); got != asGood {
 		t.Errorf("the neighbour's call = %s", got)
-	}
-}
-
-// TestBreaker: open after five failures, for a time that doubles up to a minute; then one call goes to see.
-func TestBreaker(t *testing.T) {
-	now := time.Unix(0, 0)
-	b := breaker{now: func() time.Time { return now }}
-	allowed := func() bool { ok, _ := b.allow(); return ok }
-	for range breakAfter - 1 {
-		b.bad()
-	}
-	if !allowed() {
-		t.Error("closed after four failures")
-	}
-	b.good()
-	for range breakAfter {
-		if !allowed() {
-			t.Error("open after less than five failures in a row")
-		}
-		b.bad()
-	}
-	for _, wait := range []time.Duration{5, 10, 20, 40, 60, 60} {
-		now = now.Add(wait*time.Second - 1)
-		if allowed() {
-			t.Errorf("a call goes before %d s", wait)
-		}
-		now = now.Add(1)
-		if !allowed() {
-			t.Errorf("no call goes after %d s", wait)
-		}
-		if allowed() {
-			t.Error("a second call goes while one sees")
-		}
-		b.bad()
-	}
-	now = now.Add(time.Minute)
-	allowed()
-	b.neutral() // its caller left
-	if !allowed() {
-		t.Error("no other call goes to see")
-	}
-	b.good()
-	if !allowed() || !allowed() {
-		t.Error("open after a good answer")
-	}
-}
-
-// TestBackoff: pauses grow to half a minute and are never the same for all.
-func TestBackoff(t *testing.T) {
-	for n, most := range map[int]time.Duration{0: 500, 1: 500, 2: 1000, 3: 2000, 6: 16000, 7: 30000, 100: 30000} {
-		for range 100 {
-			if d := backoff(n); d < most*time.Millisecond/2 || d > most*time.Millisecond+1 {
-				t.Errorf("backoff(%d) = %v, want %d to %d ms", n, d, most/2, most)
-			}
-		}
 	}
 }
 
@@ -164,7 +110,7 @@ func TestConcurrencyLimit(t *testing.T) {
 		evil.Answer("modern", r)
 	}))
 	h := newHouse(t, calm, limits(), config.Source{MCP: srv.URL, Concurrency: 2})
-	const calls = 2 + 2*queueFactor
+	const calls = 2 + 2*4
 	got := make(chan string, calls)
 	for range calls {
 		go func() { got <- h.do(call("a", "t", `{"whose":"a"}`)) }()
@@ -172,7 +118,7 @@ func TestConcurrencyLimit(t *testing.T) {
 	eventually(t, "all run or wait", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return running == 2 && h.source("1").queued.Load() == calls-2
+		return running == 2 && h.source("1").slots.Waiting() == calls-2
 	})
 	if got, want := h.do(call("b", "t", "")), "source.busy: source 1 of server s has 2 calls running and 8 waiting"; got != want {
 		t.Errorf("one more = %s, want %s", got, want)
@@ -244,7 +190,7 @@ func TestGrace(t *testing.T) {
 		t.Errorf("the neighbour's call = %s", got)
 	}
 	set(false)
-	h.source("evil_").brk.good() // its time is tested apart
+	h.source("evil_").brk.Good() // its time is tested apart
 	eventually(t, "it is back", func() bool { return h.do(call("a", "evil_t", `{"whose":"a"}`)) == asGood })
 }
 

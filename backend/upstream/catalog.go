@@ -12,6 +12,7 @@ import (
 
 	"gatehouse"
 	"gatehouse/backend"
+	"gatehouse/internal/limit"
 	"gatehouse/wire"
 )
 
@@ -160,7 +161,7 @@ func (s *source) refresh(e *cached, done chan struct{}) {
 		e.good, e.expires, e.fails, e.next = cat, now.Add(ttl), 0, time.Time{}
 	} else {
 		e.fails++
-		e.next = now.Add(backoff(e.fails))
+		e.next = now.Add(limit.Backoff(e.fails))
 	}
 	first := e.fails == 1
 	e.flight = nil
@@ -217,7 +218,7 @@ func same(a, b []gatehouse.Tool) bool {
 
 // fetch lists all that the upstream offers.
 func (s *source) fetch(ctx context.Context, caps gatehouse.Capabilities) (cat *backend.Catalog, ttl time.Duration, err error) {
-	if ok, wait := s.brk.allow(); !ok {
+	if ok, wait := s.brk.Allow(); !ok {
 		return nil, 0, s.fault(codeUnavailable, "has failed several times in a row", "wait "+wait.Round(time.Second).String()+"; see whether it runs", nil)
 	}
 	for try := range 2 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse"
+	"gatehouse/internal/limit"
 	"gatehouse/wire"
 )
 
@@ -138,7 +139,7 @@ func (s *source) keepHearing() {
 		if err != nil {
 			fails++
 		}
-		if !sleep(s.life, backoff(max(fails, 1))) {
+		if !sleep(s.life, limit.Backoff(max(fails, 1))) {
 			return
 		}
 		if fails > 0 && err != nil {
@@ -204,7 +205,7 @@ func (s *source) hear(ss *session) error {
 		case time.Since(began) > time.Minute:
 			n = 1
 		}
-		if !sleep(ss.ctx, backoff(n)) {
+		if !sleep(ss.ctx, limit.Backoff(n)) {
 			return ss.ctx.Err()
 		}
 	}

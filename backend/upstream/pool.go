@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,6 +80,10 @@ func (p *pool) fill(e *entry, key, principal string, caps gatehouse.Capabilities
 		delete(p.m, key)
 	}
 	gone := err == nil && (e.parted || p.m[key] != e)
+	if k := p.src.key(principal, caps); err == nil && !gone && p.m[k] == nil && !strings.HasPrefix(key, legacyKey) {
+		delete(p.m, key) // dialling has shown the era, and with it who shares the session
+		p.m[k], ss.key = e, k
+	}
 	close(e.ready)
 	p.mu.Unlock()
 	if gone {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"gatehouse/internal/limit"
 )
 
 // longLived is the life of a process after which its end counts as the first.
@@ -40,7 +42,7 @@ func (rs *restarts) ended(key string, began time.Time) {
 	}
 	r.last = now
 	if r.ends++; r.ends > 1 { // once is an accident
-		r.next = now.Add(backoff(r.ends - 1))
+		r.next = now.Add(limit.Backoff(r.ends - 1))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"gatehouse/backend"
 	"gatehouse/config"
 	"gatehouse/egress"
+	"gatehouse/internal/limit"
 	"gatehouse/wire"
 )
 
@@ -30,7 +31,6 @@ var Command = backend.Kind{Key: "command", Open: defaults.openCommand}
 const (
 	defaultConcurrency = 128
 	defaultGrace       = 10 * time.Minute
-	queueFactor        = 4       // calls that wait for each one that runs
 	maxState           = 8 << 10 // bytes of an upstream's requestState
 )
 
@@ -71,14 +71,13 @@ type source struct {
 	wg   sync.WaitGroup // everything started
 	ids  atomic.Int64
 
-	slots  chan struct{} // held by calls that run
-	queued atomic.Int64
-	brk    breaker
-	pool   pool
-	again  restarts
-	parks  parks
-	cat    catalogs
-	subs   subscriptions
+	slots *limit.Slots // held by calls that run
+	brk   limit.Breaker
+	pool  pool
+	again restarts
+	parks parks
+	cat   catalogs
+	subs  subscriptions
 
 	mu      sync.Mutex // guards what follows
 	verdict verdict
@@ -100,7 +99,7 @@ func (b bounds) source(src config.Source, env backend.Env) *source {
 	if src.Timeout <= 0 {
 		src.Timeout = env.Limits.CallTimeout
 	}
-	s := &source{b: b, cfg: src, env: env, slots: make(chan struct{}, src.Concurrency), state: "connecting", since: env.Now()}
+	s := &source{b: b, cfg: src, env: env, slots: limit.NewSlots(src.Concurrency), state: "connecting", since: env.Now()}
 	s.limits = wire.ResultLimits
 	if env.Limits.ResultBytes > 0 {
 		s.limits.Bytes = env.Limits.ResultBytes
@@ -110,7 +109,7 @@ func (b bounds) source(src config.Source, env backend.Env) *source {
 	}
 	s.log = env.Log // says server and source already
 	s.life, s.end = context.WithCancel(context.Background())
-	s.brk.now, s.pool.src, s.parks.src = env.Now, s, s
+	s.brk.Now, s.pool.src, s.parks.src = env.Now, s, s
 	s.pool.max, s.pool.m = b.sessions, map[string]*entry{}
 	if len(src.Command) > 0 {
 		s.pool.max = b.processes
@@ -188,14 +187,7 @@ func (s *source) Close(ctx context.Context) error {
 	s.drain, s.state, s.since = true, "closed", s.env.Now()
 	s.mu.Unlock()
 	if first {
-		for range cap(s.slots) { // each slot taken is one call that has ended
-			select {
-			case s.slots <- struct{}{}:
-				continue
-			case <-ctx.Done():
-			}
-			break
-		}
+		s.slots.Drain(ctx)
 		s.parks.closeAll()
 		s.pool.closeAll()
 	}
@@ -245,34 +237,21 @@ func (s *source) acquire(ctx context.Context) error {
 	if closed {
 		return s.fault(codeUnavailable, "is closed", "the configuration has changed; try again", nil)
 	}
-	select {
-	case s.slots <- struct{}{}:
+	switch err := s.slots.Take(ctx, s.cfg.Timeout, s.life.Done()); {
+	case err == nil:
 		return nil
-	default:
-	}
-	if s.queued.Add(1) > int64(queueFactor*cap(s.slots)) {
-		s.queued.Add(-1)
-		return s.fault(codeBusy, fmt.Sprintf("has %d calls running and %d waiting", cap(s.slots), queueFactor*cap(s.slots)), "try again later, or raise concurrency of this source", nil)
-	}
-	defer s.queued.Add(-1)
-	t := time.NewTimer(s.cfg.Timeout)
-	defer t.Stop()
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	case <-t.C:
+	case errors.Is(err, limit.ErrFull):
+		return s.fault(codeBusy, fmt.Sprintf("has %d calls running and %d waiting", s.slots.Size(), s.slots.Queue()), "try again later, or raise concurrency of this source", nil)
+	case errors.Is(err, limit.ErrLate):
 		return s.fault(codeBusy, "had no room for the call in time", "try again later, or raise concurrency of this source", nil)
-	case <-s.life.Done():
+	case errors.Is(err, limit.ErrStop):
 		return s.fault(codeUnavailable, "is closed", "the configuration has changed; try again", nil)
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return s.fault(codeBusy, "had no room for the call in time", "try again later, or raise concurrency of this source", nil)
-		}
-		return ctx.Err()
+	default:
+		return err
 	}
 }
 
-func (s *source) release() { <-s.slots }
+func (s *source) release() { s.slots.Give() }
 
 const stateQuarantined = "quarantined"
 

@@ -12,6 +12,7 @@ func House() Rules {
 			{"config", ". internal/spelling"},
 			{"egress", ". config"},
 			{"internal/jsonschema", ". wire"},
+			{"internal/limit", ""},
 			{"internal/seal", ""},
 			{"internal/spelling", ""},
 			{"internal/telemetry", "."},
@@ -27,7 +28,7 @@ func House() Rules {
 			{"audit", ". wire"},
 			{"backend", ". config"},
 			{"backend/rest/openapi", ". wire"},
-			{"backend/*", ". backend config egress wire"},
+			{"backend/*", ". backend config egress internal/limit wire"},
 			{"store", ""},
 			{"store/*", "store"},
 

@@ -110,7 +110,10 @@ func (c *compiler) find(ref string, in *resource) (int32, *resource) {
 	}
 	at := in.root
 	for name := range strings.SplitSeq(fragment[1:], "/") {
-		if at = c.step(at, strings.NewReplacer("~1", "/", "~0", "~").Replace(name)); at == 0 {
+		if strings.Contains(name, "~") {
+			name = strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
+		}
+		if at = c.step(at, name); at == 0 {
 			return 0, nil
 		}
 		if r := c.roots[at]; r != nil {

@@ -57,7 +57,7 @@ func open(t *testing.T) *house {
 	text := fmt.Sprintf(`listen: %s
 data: data
 servers:
-  notes: {legacySSE: true, sources: [{command: [%q]}]}
+  notes: {legacySSE: true, sources: [{command: [%q], sessions: shared}]}
   everything: {sources: [{mcp: "http://%s/mcp"}]}
   everything-stdio: {sources: [{command: [%q, %q, stdio]}]}
   legacy: {sources: [{mcp: "http://%s/mcp"}]}

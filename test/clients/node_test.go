@@ -80,6 +80,7 @@ func (h *house) sdk(t *testing.T) {
 	})
 	t.Run("notes", func(t *testing.T) {
 		expect(t, h.script(t, "sdk.mjs", "notes", h.url+"/notes/mcp", h.key), notes(map[string]string{
+			"listed":  `["note:///1"]`,
 			"changed": `true`, "converted": `{"value":212}`, "revision": `"2025-11-25"`,
 		}))
 	})

@@ -1,11 +1,13 @@
 // Command server is a small MCP server over standard input and output: notes in memory, with a resource each, a
-// conversion of units, and tools that ask and that take their time. It speaks revision 2025-11-25.
+// conversion of units, and tools that ask and that take their time. It speaks revision 2026-07-28.
 package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -17,7 +19,7 @@ import (
 )
 
 func main() {
-	s := &server{out: os.Stdout, answers: map[string]chan wire.Message{}, subscribed: map[string]bool{}}
+	s := &server{out: os.Stdout, running: map[string]context.CancelFunc{}, listening: map[string]bool{}}
 	if err := s.serve(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "notes:", err)
 		os.Exit(1)
@@ -28,35 +30,32 @@ type server struct {
 	write sync.Mutex
 	out   io.Writer
 
-	mu         sync.Mutex
-	notes      []string
-	asked      int
-	answers    map[string]chan wire.Message
-	subscribed map[string]bool
+	mu        sync.Mutex // guards what follows
+	notes     []string
+	running   map[string]context.CancelFunc // by id of the request
+	listening map[string]bool               // ids of subscriptions/listen
 }
 
 // serve reads one message a line until the input ends.
 func (s *server) serve(in io.Reader) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 4<<20)
-	var calls sync.WaitGroup
 	for lines.Scan() {
 		m, err := wire.Parse(slices.Clone(lines.Bytes()), wire.RequestLimits)
 		if err != nil {
 			s.send(wire.AppendError(nil, m.ID, wire.RPC{Code: -32700, Message: err.Error()}))
 			continue
 		}
-		switch m.Kind {
-		case wire.Request:
-			calls.Go(func() { s.handle(m) }) // a tool may ask something meanwhile
-		case wire.Response, wire.Failure:
+		switch {
+		case m.Kind == wire.Request:
+			ctx, cancel := context.WithCancel(context.Background())
 			s.mu.Lock()
-			ch := s.answers[string(m.ID)]
-			delete(s.answers, string(m.ID))
+			s.running[string(m.ID)] = cancel
 			s.mu.Unlock()
-			if ch != nil {
-				ch <- m
-			}
+			go s.handle(ctx, m) // beside the others: some take their time
+		case m.Method == "notifications/cancelled":
+			params, _ := wire.ParseObject(m.Params)
+			s.end(string(params.Get("requestId")))
 		}
 	}
 	return lines.Err()
@@ -68,52 +67,85 @@ func (s *server) send(b []byte) {
 	_, _ = s.out.Write(append(b, '\n'))
 }
 
-func (s *server) handle(m wire.Message) {
+func (s *server) end(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cancel := s.running[id]; cancel != nil {
+		cancel()
+	}
+	delete(s.running, id)
+	delete(s.listening, id)
+}
+
+// list and complete begin a result.
+const (
+	list     = `{"resultType":"complete","ttlMs":0,"cacheScope":"private",`
+	complete = `{"resultType":"complete",`
+)
+
+func (s *server) handle(ctx context.Context, m wire.Message) {
 	params, _ := wire.ParseObject(m.Params)
 	text := func(name string) string { t, _ := wire.Text(params.Get(name)); return t }
-	var result []byte
+	fail := func(code int64, msg string) { s.send(wire.AppendError(nil, m.ID, wire.RPC{Code: code, Message: msg})) }
+	if m.Method != "subscriptions/listen" {
+		defer s.end(string(m.ID))
+	}
+	var result string
 	switch m.Method {
-	case "initialize":
-		result = []byte(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"prompts":{},"resources":{"subscribe":true,"listChanged":true}},` +
-			`"serverInfo":{"name":"notes","version":"1.0.0"},"instructions":"Keep notes with note_add, and find them with note_search."}`)
-	case "ping":
-		result = []byte("{}")
+	case "server/discover":
+		result = list + `"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"prompts":{},"resources":{"listChanged":true}},` +
+			`"instructions":"Keep notes with note_add, and find them with note_search.","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"notes","version":"1.0.0"}}}`
+	case "subscriptions/listen":
+		s.mu.Lock()
+		s.listening[string(m.ID)] = true
+		s.mu.Unlock()
+		s.send(wire.AppendNotification(nil, "notifications/subscriptions/acknowledged", []byte(`{"notifications":{"resourcesListChanged":true},`+subscription(string(m.ID))+`}`)))
+		return // answered by what happens
 	case "tools/list":
-		result = []byte(`{"tools":[` + strings.Join(tools, ",") + `]}`)
+		result = list + `"tools":[` + strings.Join(tools, ",") + `]}`
 	case "tools/call":
-		args, _ := wire.ParseObject(params.Get("arguments"))
-		meta, _ := wire.ParseObject(params.Get("_meta"))
-		result = s.call(text("name"), args, meta.Get("progressToken"))
+		result = s.call(ctx, params)
 	case "prompts/list":
-		result = []byte(`{"prompts":[{"name":"summarise","title":"Summarise the notes","description":"A prompt with all notes in it"}]}`)
+		result = list + `"prompts":[{"name":"summarise","title":"Summarise the notes","description":"A prompt with all notes in it"}]}`
 	case "prompts/get":
-		result = []byte(`{"messages":[{"role":"user","content":` + string(content("Summarise these notes:\n"+strings.Join(s.all(), "\n"))) + `}]}`)
+		result = complete + `"messages":[{"role":"user","content":` + content("Summarise these notes:\n"+strings.Join(s.all(), "\n")) + `}]}`
 	case "resources/list":
-		var list []string
+		var all []string
 		for i, n := range s.all() {
-			list = append(list, fmt.Sprintf(`{"uri":"note:///%d","name":"note %d","description":%s,"mimeType":"text/plain"}`, i+1, i+1, wire.String(n)))
+			all = append(all, fmt.Sprintf(`{"uri":"note:///%d","name":"note %d","description":%s,"mimeType":"text/plain"}`, i+1, i+1, wire.String(n)))
 		}
-		result = []byte(`{"resources":[` + strings.Join(list, ",") + `]}`)
+		result = list + `"resources":[` + strings.Join(all, ",") + `]}`
 	case "resources/templates/list":
-		result = []byte(`{"resourceTemplates":[{"uriTemplate":"note:///{number}","name":"note","description":"One note by its number"}]}`)
+		result = list + `"resourceTemplates":[{"uriTemplate":"note:///{number}","name":"note","description":"One note by its number"}]}`
 	case "resources/read":
 		n, err := strconv.Atoi(strings.TrimPrefix(text("uri"), "note:///"))
 		notes := s.all()
 		if err != nil || n < 1 || n > len(notes) {
-			s.send(wire.AppendError(nil, m.ID, wire.RPC{Code: -32002, Message: "no note at " + text("uri")}))
+			fail(-32602, "no note at "+text("uri"))
 			return
 		}
-		result = wire.Object{{Name: "contents", Value: []byte(`[{"uri":` + string(wire.String(text("uri"))) + `,"mimeType":"text/plain","text":` + string(wire.String(notes[n-1])) + `}]`)}}.Bytes()
-	case "resources/subscribe", "resources/unsubscribe":
-		s.mu.Lock()
-		s.subscribed[text("uri")] = m.Method == "resources/subscribe"
-		s.mu.Unlock()
-		result = []byte("{}")
+		result = list + `"contents":[{"uri":` + string(wire.String(text("uri"))) + `,"mimeType":"text/plain","text":` + string(wire.String(notes[n-1])) + `}]}`
 	default:
-		s.send(wire.AppendError(nil, m.ID, wire.RPC{Code: -32601, Message: "Method not found: " + m.Method}))
+		fail(-32601, "Method not found: "+m.Method)
 		return
 	}
-	s.send(wire.AppendResult(nil, m.ID, result))
+	if ctx.Err() == nil {
+		s.send(wire.AppendResult(nil, m.ID, []byte(result)))
+	}
+}
+
+func subscription(id string) string {
+	return `"_meta":{"io.modelcontextprotocol/subscriptionId":` + id + `}`
+}
+
+// changed tells all who listen that there are other notes now.
+func (s *server) changed() {
+	s.mu.Lock()
+	ids := slices.Sorted(maps.Keys(s.listening))
+	s.mu.Unlock()
+	for _, id := range ids {
+		s.send(wire.AppendNotification(nil, "notifications/resources/list_changed", []byte(`{`+subscription(id)+`}`)))
+	}
 }
 
 var tools = []string{
@@ -124,14 +156,12 @@ var tools = []string{
 	`{"name":"count_slowly","title":"Count slowly","description":"Counts to a number, a step every 200 ms, and reports progress","inputSchema":{"type":"object","properties":{"to":{"type":"integer","minimum":1,"maximum":50}},"required":["to"]}}`,
 }
 
-func content(s string) []byte {
-	return wire.Object{{Name: "type", Value: []byte(`"text"`)}, {Name: "text", Value: wire.String(s)}}.Bytes()
+func content(s string) string {
+	return string(wire.Object{{Name: "type", Value: []byte(`"text"`)}, {Name: "text", Value: wire.String(s)}}.Bytes())
 }
 
-func say(s string) []byte { return []byte(`{"content":[` + string(content(s)) + `]}`) }
-func refuse(s string) []byte {
-	return []byte(`{"content":[` + string(content(s)) + `],"isError":true}`)
-}
+func say(s string) string    { return complete + `"content":[` + content(s) + `]}` }
+func refuse(s string) string { return complete + `"content":[` + content(s) + `],"isError":true}` }
 
 func (s *server) all() []string {
 	s.mu.Lock()
@@ -139,7 +169,10 @@ func (s *server) all() []string {
 	return slices.Clone(s.notes)
 }
 
-func (s *server) call(name string, args wire.Object, progress []byte) []byte {
+func (s *server) call(ctx context.Context, params wire.Object) string {
+	name, _ := wire.Text(params.Get("name"))
+	args, _ := wire.ParseObject(params.Get("arguments"))
+	meta, _ := wire.ParseObject(params.Get("_meta"))
 	text := func(name string) string { t, _ := wire.Text(args.Get(name)); return t }
 	switch name {
 	case "note_add":
@@ -150,7 +183,7 @@ func (s *server) call(name string, args wire.Object, progress []byte) []byte {
 		s.notes = append(s.notes, text("text"))
 		n := len(s.notes)
 		s.mu.Unlock()
-		s.send(wire.AppendNotification(nil, "notifications/resources/list_changed", nil))
+		s.changed()
 		return say(fmt.Sprintf("kept as note %d", n))
 	case "note_search":
 		var found []string
@@ -164,7 +197,9 @@ func (s *server) call(name string, args wire.Object, progress []byte) []byte {
 		}
 		return say(strings.Join(found, "\n"))
 	case "note_clear":
-		return s.clear()
+		caps, _ := wire.ParseObject(meta.Get("io.modelcontextprotocol/clientCapabilities"))
+		answers, _ := wire.ParseObject(params.Get("inputResponses"))
+		return s.clear(caps.Has("elicitation"), answers.Get("sure"))
 	case "convert_units":
 		v, err := strconv.ParseFloat(string(args.Get("value")), 64)
 		f := map[string]func(float64) float64{
@@ -175,41 +210,51 @@ func (s *server) call(name string, args wire.Object, progress []byte) []byte {
 			return refuse("give value as a number, and from and to as km and mi, or C and F")
 		}
 		out := strconv.FormatFloat(f(v), 'f', -1, 64)
-		return []byte(`{"content":[` + string(content(out+" "+text("to"))) + `],"structuredContent":{"value":` + out + `}}`)
+		return complete + `"content":[` + content(out+" "+text("to")) + `],"structuredContent":{"value":` + out + `}}`
 	case "count_slowly":
 		n, err := strconv.Atoi(string(args.Get("to")))
 		if err != nil || n < 1 || n > 50 {
 			return refuse(`argument "to" must be a whole number from 1 to 50`)
 		}
-		for i := range n {
-			time.Sleep(200 * time.Millisecond)
-			if progress != nil {
-				s.send(wire.AppendNotification(nil, "notifications/progress", fmt.Appendf(nil, `{"progressToken":%s,"progress":%d,"total":%d}`, progress, i+1, n)))
-			}
-		}
-		return say(fmt.Sprintf("counted to %d", n))
+		return s.count(ctx, n, meta.Get("progressToken"))
 	}
 	return refuse("there is no tool " + name)
 }
 
-// clear removes the notes if the user says so.
-func (s *server) clear() []byte {
-	ch := make(chan wire.Message, 1)
-	s.mu.Lock()
-	s.asked++
-	id := wire.String("ask-" + strconv.Itoa(s.asked))
-	s.answers[string(id)] = ch
-	s.mu.Unlock()
-	s.send(wire.AppendRequest(nil, id, "elicitation/create", []byte(`{"message":"Remove all notes?","requestedSchema":{"type":"object","properties":{"sure":{"type":"boolean","title":"Yes, remove them"}},"required":["sure"]}}`)))
-	m := <-ch
-	answer, _ := wire.ParseObject(m.Result)
-	fields, _ := wire.ParseObject(answer.Get("content"))
-	if action, _ := wire.Text(answer.Get("action")); action != "accept" || string(fields.Get("sure")) != "true" {
+// count takes a step every 200 ms, until it is cancelled.
+func (s *server) count(ctx context.Context, n int, progress []byte) string {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for i := range n {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ""
+		}
+		if progress != nil {
+			s.send(wire.AppendNotification(nil, "notifications/progress", fmt.Appendf(nil, `{"progressToken":%s,"progress":%d,"total":%d}`, progress, i+1, n)))
+		}
+	}
+	return say(fmt.Sprintf("counted to %d", n))
+}
+
+// clear removes the notes once the user has said so. The call without the answer is answered by the question.
+func (s *server) clear(canAsk bool, answer []byte) string {
+	switch {
+	case answer == nil && !canAsk:
+		return refuse("the notes stay: they are removed only after asking, and this client cannot ask")
+	case answer == nil:
+		return `{"resultType":"input_required","inputRequests":{"sure":{"method":"elicitation/create","params":{"message":"Remove all notes?",` +
+			`"requestedSchema":{"type":"object","properties":{"sure":{"type":"boolean","title":"Yes, remove them"}},"required":["sure"]}}}}}`
+	}
+	o, _ := wire.ParseObject(answer)
+	fields, _ := wire.ParseObject(o.Get("content"))
+	if action, _ := wire.Text(o.Get("action")); action != "accept" || string(fields.Get("sure")) != "true" {
 		return say("the notes stay")
 	}
 	s.mu.Lock()
 	s.notes = nil
 	s.mu.Unlock()
-	s.send(wire.AppendNotification(nil, "notifications/resources/list_changed", nil))
+	s.changed()
 	return say("all notes are removed")
 }
