@@ -3,6 +3,7 @@ package builtin
 
 import (
 	"gatehouse/backend"
+	"gatehouse/backend/rest"
 	"gatehouse/backend/upstream"
 )
 
@@ -10,4 +11,5 @@ import (
 var Backends = []backend.Kind{
 	upstream.HTTP,
 	upstream.Command,
+	rest.OpenAPI,
 }

@@ -29,6 +29,7 @@ func House() Rules {
 			{"backend", ". config"},
 			{"backend/rest/openapi", ". wire"},
 			{"backend/*", ". backend config egress internal/limit wire"},
+			{"backend/rest", ". backend backend/rest/openapi config egress internal/jsonschema internal/limit wire"},
 			{"store", ""},
 			{"store/*", "store"},
 
