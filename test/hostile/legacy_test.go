@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func (r *rig) open(t *testing.T, method, body string, set func(http.Header)) *fl
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	t.Cleanup(cancel)
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.addr+"/s/mcp", strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.addr+cmp.Or(r.path, "/s/mcp"), strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -422,5 +423,62 @@ func TestDrain(t *testing.T) {
 	legacy.expect(t, `"id":1,"result":{"content":[],"waited":true}`, "end")
 	if err := <-drained; err != nil {
 		t.Errorf("Drain = %v", err)
+	}
+}
+
+// TestOldSSE: the transport of 2024-11-05 is served where it is switched on, and a connection belongs to who opened it.
+func TestOldSSE(t *testing.T) {
+	r, _ := serve(t, nil)
+	for _, path := range []string{"/s/sse", "/s/messages", "/other/messages"} { // GET of the last is no stream either
+		if status, answer, _ := r.do("GET", path, "", func(h http.Header) { h.Set("Accept", "text/event-stream") }); status != 404 && status != 405 {
+			t.Errorf("GET %s: %d %s", path, status, answer)
+		}
+	}
+	r.path = "/other/sse"
+	f := r.open(t, "GET", "", nil)
+	_, messages, _ := strings.Cut(f.next(t), "|")
+	if !strings.HasPrefix(messages, "/other/messages?sessionId=") {
+		t.Fatalf("endpoint %q", messages)
+	}
+	begin := `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2024-11-05","capabilities":{"sampling":{}}}}`
+	for name, c := range map[string]struct{ path, who string }{
+		"another caller": {messages, "bob"}, "no session": {"/other/messages", "alice"}, "another session": {messages + "x", "alice"}, "lower case": {strings.ToLower(messages), "alice"},
+	} {
+		r.expect(t, name, 404, "session.unknown", func() (int, []byte, http.Header) { return r.post(c.path, begin, as(c.who, func(http.Header) {})) })
+	}
+	say := func(text string, status int, heard string) {
+		t.Helper()
+		if got, answer, _ := r.post(messages, text, nil); got != status {
+			t.Errorf("%s: %d %s, want %d", text, got, answer, status)
+		}
+		if heard != "" {
+			f.expect(t, heard)
+		}
+	}
+	say(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"greet"}}`, 202, `"id":2,"error":{"code":-32600`)
+	say(`{"a":1,"a":2}`, 400, "")
+	say(`[`+begin+`]`, 400, "")
+	say(strings.Replace(begin, "{}", "7", 1), 202, `"id":1,"result":{"protocolVersion":"2024-11-05"`)
+	say(begin, 202, `"id":1,"error":{"code":-32600,"message":"Invalid request: this session has begun`)
+	say(call(`"greet"`, `{}`), 202, `"id":1,"error":{"code":-32600`)
+	say(`{"jsonrpc":"2.0","method":"notifications/initialized"}`, 202, "")
+	if got := r.take(); len(got) > 0 {
+		t.Errorf("%d calls recorded", len(got))
+	}
+	say(old(3, "tell"), 202, `"progress":1`)
+	f.expect(t, `"progress":2`, `"id":3,"result"`)
+	say(old(4, "wait"), 202, `"progress":0`)
+	<-r.entered
+	f.drop() // which ends the session, and its calls
+	if err := <-r.ended; err != context.Canceled {
+		t.Errorf("the call ended with %v", err)
+	}
+	for began := time.Now(); ; {
+		if status, _, _ := r.post(messages, ping, nil); status == 404 {
+			break
+		}
+		if time.Since(began) > 5*time.Second {
+			t.Fatal("the session outlives its stream")
+		}
 	}
 }

@@ -149,6 +149,7 @@ type rig struct {
 	at       time.Time
 	refused  sync.Map // code → true
 	addr     string   // of the listener
+	path     string   // of what open asks for; "" is /s/mcp
 }
 
 func (r *rig) now() time.Time {
@@ -195,7 +196,7 @@ func newRigAt(t testing.TB, bind *net.TCPAddr, key byte, change func(*config.Lim
 	}
 	cfg := &config.Config{Limits: r.limits, Servers: map[string]*config.Server{}}
 	for _, name := range []string{"s", "other"} {
-		cfg.Servers[name] = &config.Server{Name: name, Sources: []config.Source{{MCP: "http://upstream.invalid/"}}}
+		cfg.Servers[name] = &config.Server{Name: name, LegacySSE: name == "other", Sources: []config.Source{{MCP: "http://upstream.invalid/"}}}
 	}
 	if err := r.g.Reload(cfg); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package streamable
 
 import (
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type events struct {
 	mu sync.Mutex
 	w  http.ResponseWriter
 	rc *http.ResponseController
+
+	closed bool
 }
 
 // newEvents sends the head of a stream.
@@ -38,11 +41,21 @@ func newEvents(x *request) *events {
 func (e *events) write(b []byte) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.closed {
+		return net.ErrClosed
+	}
 	_ = e.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if _, err := e.w.Write(b); err != nil {
 		return err
 	}
 	return e.rc.Flush()
+}
+
+// close ends the writing before the request's handler returns: a response must not be written to after that.
+func (e *events) close() {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
 }
 
 func (e *events) send(id, name string, data []byte) error {

@@ -59,6 +59,7 @@ func (x *request) postLegacy(m wire.Message, parts transport.Parts, version stri
 		return
 	}
 	p := &peer{x: x, id: m.ID, era: gatehouse.Legacy, live: l, sse: accepts(x.r.Header["Accept"], "text/event-stream")}
+	defer p.end()
 	if c, res, err := x.run(l, m, parts, p); c != nil {
 		p.finish(c, res, err)
 	} else {

@@ -103,6 +103,16 @@ func (p *peer) Ask(ctx context.Context, method string, params []byte) ([]byte, e
 	})
 }
 
+// end keeps the peer from writing once the request's handler returns, whatever made it return.
+func (p *peer) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
 // finish writes the answer.
 func (p *peer) finish(c *gatehouse.Call, res *gatehouse.Result, err error) {
 	var e wire.RPC

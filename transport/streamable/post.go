@@ -132,6 +132,7 @@ func (x *request) postModern(m wire.Message, parts transport.Parts, version stri
 		x.listen(c, m.ID)
 		return
 	}
+	defer p.end()
 	p.start(c)
 	res, err := x.h.c.Gateway.Call(x.r.Context(), c) // a disconnect is a cancellation
 	p.finish(c, res, err)

@@ -32,6 +32,7 @@ type sseConn struct {
 	slots     chan struct{}
 
 	mu          sync.Mutex
+	begun       bool // by an initialize; there is one, since what it says of the client holds for all calls
 	initialized bool
 }
 
@@ -55,6 +56,7 @@ func (h *Handler) serveSSE(x *request) {
 		c.live.mu.Lock()
 		c.live.shut()
 		c.live.mu.Unlock()
+		c.out.close()
 	}()
 	if c.out.send("", "endpoint", []byte("/"+x.server+"/messages?sessionId="+id)) != nil {
 		return
@@ -116,16 +118,10 @@ func (c *sseConn) answer(x *request, m wire.Message) {
 	var res *gatehouse.Result
 	var err error
 	switch {
+	case transport.Modern("", m.Params):
+		err = &gatehouse.RPCError{Code: gatehouse.CodeInvalidRequest, Message: "Invalid request: the modern era is spoken at /" + x.server + "/mcp"}
 	case m.Method == "initialize":
-		call, err = transport.Decode(m, false, transport.Origin{Server: x.server, Principal: x.principal, Peer: p, Received: x.received, Client: gatehouse.Client{Era: gatehouse.Legacy}})
-		if err == nil {
-			if err = transport.DecodeInitialize(call); err == nil {
-				res, err = x.h.c.Gateway.Call(x.r.Context(), call)
-				c.mu.Lock()
-				c.live.s.Client, c.initialized = call.Client, true
-				c.mu.Unlock()
-			}
-		}
+		call, res, err = c.initialize(x, m, p)
 	case !ready:
 		err = &gatehouse.RPCError{Code: gatehouse.CodeInvalidRequest, Message: "Invalid request: send initialize first"}
 	default:
@@ -143,6 +139,32 @@ func (c *sseConn) answer(x *request, m wire.Message) {
 		msg = wire.AppendResult(nil, m.ID, transport.Render(call.Client.Revision, call.Method, res))
 	}
 	_ = c.out.send("", "message", msg)
+}
+
+// initialize says what the client is, once.
+func (c *sseConn) initialize(x *request, m wire.Message, p gatehouse.Peer) (*gatehouse.Call, *gatehouse.Result, error) {
+	c.mu.Lock()
+	again := c.begun
+	c.begun = true
+	c.mu.Unlock()
+	if again {
+		return nil, nil, &gatehouse.RPCError{Code: gatehouse.CodeInvalidRequest, Message: "Invalid request: this session has begun; open another stream"}
+	}
+	call, err := transport.Decode(m, false, transport.Origin{Server: x.server, Principal: x.principal, Peer: p, Received: x.received, Client: gatehouse.Client{Era: gatehouse.Legacy}})
+	if err == nil {
+		err = transport.DecodeInitialize(call)
+	}
+	var res *gatehouse.Result
+	if err == nil {
+		res, err = x.h.c.Gateway.Call(x.r.Context(), call)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.begun = err == nil; err != nil {
+		return call, nil, err
+	}
+	c.live.s.Client, c.initialized = call.Client, true
+	return call, res, nil
 }
 
 // ssePeer is the way back over the connection's stream.
