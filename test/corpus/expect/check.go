@@ -58,6 +58,7 @@ func (op *Operation) CompareSecurity(got [][]string) string {
 
 // EmptyBody says whether the body's schema is an object without properties that a request could hold.
 func (op *Operation) EmptyBody() bool {
+	*op.doc.d.fuel = enough
 	ps, err := op.doc.d.every(op.Body.Schemas)
 	if err != nil {
 		return false

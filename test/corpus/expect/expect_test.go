@@ -94,6 +94,11 @@ func TestEscape(t *testing.T) {
 	}
 }
 
+func fuel() *int {
+	n := 1_000_000
+	return &n
+}
+
 const sampleDoc = `openapi: 3.1.0
 info: {title: t, version: "1"}
 servers: [{url: "https://{region}.example.org/v1", variables: {region: {default: eu}}}]
@@ -251,7 +256,7 @@ func TestValues(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := &file{set: &Files{}, root: v}
-		d := dialect{siblings: true, modern: true, patterns: map[string]compiled{}}
+		d := dialect{siblings: true, modern: true, patterns: map[string]compiled{}, fuel: fuel()}
 		for variant := range variants {
 			g := &gen{d: d, variant: variant, n: variant, left: 50}
 			x, ok := g.value([]at{{f, v}}, 0)
@@ -264,7 +269,7 @@ func TestValues(t *testing.T) {
 			}
 		}
 	}
-	d := dialect{siblings: true, patterns: map[string]compiled{}}
+	d := dialect{siblings: true, patterns: map[string]compiled{}, fuel: fuel()}
 	for _, c := range []struct{ schema, value string }{
 		{`{"type":"string"}`, `1`},
 		{`{"enum":[1]}`, `2`},
@@ -304,7 +309,7 @@ func TestXML(t *testing.T) {
 		s, _ := decode([]byte(c.schema))
 		v, _ := decodeJSON([]byte(c.value))
 		s.(map[string]any)["xml"] = map[string]any{"name": "r"}
-		want, ok := (dialect{}).document([]at{{&file{set: &Files{}, root: s}, s}}, v)
+		want, ok := (dialect{fuel: fuel()}).document([]at{{&file{set: &Files{}, root: s}, s}}, v)
 		got, err := parseXML([]byte(c.want))
 		if !ok || err != nil {
 			t.Fatal(c.schema, ok, err)

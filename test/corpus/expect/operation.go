@@ -79,7 +79,8 @@ func Read(place string, b []byte, files *Files) (*Document, error) {
 	default:
 		return nil, errors.New("neither swagger nor openapi 3")
 	}
-	doc.d = dialect{nullable: doc.Revision == "3.0", siblings: doc.Revision > "3.0", modern: doc.Revision > "3.0", node: doc.Revision == "3.2", patterns: map[string]compiled{}}
+	fuel := enough
+	doc.d = dialect{nullable: doc.Revision == "3.0", siblings: doc.Revision > "3.0", modern: doc.Revision > "3.0", node: doc.Revision == "3.2", patterns: map[string]compiled{}, fuel: &fuel}
 	paths := doc.root.get("paths")
 	for _, p := range keys(paths.object()) {
 		if !strings.HasPrefix(p, "/") {
@@ -251,10 +252,23 @@ func left(name string) bool {
 	return false
 }
 
+// token says whether a text can be the name of a header or cookie (RFC 9110 section 5.6.2).
+func token(s string) bool {
+	for _, r := range s {
+		if r <= ' ' || r > '~' || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r) {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // param reads a Parameter Object that is not a body; nil when OpenAPI says to ignore it.
 func (op *Operation) param(p at) (*Param, error) {
 	q := &Param{In: p.get("in").text(), Name: p.get("name").text(), Required: p.get("required").truth()}
 	three := op.doc.Revision > "2.0"
+	if q.Name == "" && q.In != "querystring" {
+		return nil, nil // the name is REQUIRED; without it there is nothing to send
+	}
 	switch q.In {
 	case "query", "querystring":
 	case "header":
@@ -268,6 +282,9 @@ func (op *Operation) param(p at) (*Param, error) {
 		if left(q.Name) {
 			q.Note = "HTTP fills this header"
 		}
+		if !token(q.Name) {
+			q.Note = "no header can have this name"
+		}
 	case "path":
 		q.Required = true
 		if !slices.Contains(templates(op.Path), q.Name) {
@@ -276,6 +293,9 @@ func (op *Operation) param(p at) (*Param, error) {
 	case "cookie":
 		if !three {
 			return nil, nil
+		}
+		if !token(q.Name) {
+			q.Note = "no cookie can have this name"
 		}
 	default:
 		return nil, nil
@@ -295,6 +315,9 @@ func (op *Operation) param(p at) (*Param, error) {
 		return q, nil
 	}
 	q.Schemas = schemas(p.get("schema"), p)
+	if p.get("schema").object() == nil {
+		q.Schemas = text(p) // a parameter MUST have a schema or content; nothing is said of this one
+	}
 	q.style(p)
 	return q, nil
 }

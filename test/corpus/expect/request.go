@@ -83,6 +83,7 @@ func sameSample(a, b Sample) bool {
 
 func (op *Operation) sample(variant int) (Sample, string) {
 	s := Sample{Variant: variant}
+	*op.doc.d.fuel = enough
 	seed := variant
 	for _, q := range op.Params {
 		seed++
@@ -97,6 +98,10 @@ func (op *Operation) sample(variant int) (Sample, string) {
 			continue
 		}
 		v, ok := g.value(q.Schemas, 0)
+		if m, isObject := v.(map[string]any); isObject && len(m) == 0 && q.In != "query" {
+			g.variant = Filled // RFC 6570 has no form for it, and a path must have something
+			v, ok = g.value(q.Schemas, 0)
+		}
 		if ok && variant == Empty && !q.Required && g.d.valid(nil, q.Schemas, 0) == "" && g.says(q.Schemas, "null") {
 			v = nil
 		}
@@ -187,7 +192,7 @@ func (op *Operation) want(s *Sample) want {
 	w := want{method: op.Method, headers: map[string]pair{}}
 	two := op.doc.Revision == "2.0"
 	open := func(q *Param, v any) {
-		if q.Note == "" || q.In != "header" {
+		if q.Note == "" || q.In != "header" && q.In != "cookie" {
 			w.loose = append(w.loose, loose{q.In, q.Name, leaves(v)})
 		} else {
 			w.free = append(w.free, strings.ToLower(q.Name))

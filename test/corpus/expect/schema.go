@@ -25,7 +25,11 @@ type dialect struct {
 	// then some documents allow nothing at all; their authors mean this.
 	merged   bool
 	patterns map[string]compiled
+	fuel     *int // schemas that may still be looked at for one sample; hostile documents have more than time
 }
+
+// enough is how many schemas are looked at for one sample before it is given up.
+const enough = 300_000
 
 // parts are the schema and everything that can be reached from it by $ref and allOf: all of it applies to any instance.
 // The nearest stand first.
@@ -77,6 +81,9 @@ func (d dialect) parts(s at) ([]part, error) {
 			}
 		}
 		return nil
+	}
+	if *d.fuel--; *d.fuel < 0 {
+		return nil, errors.New("the schema takes too long")
 	}
 	if err := walk(s, "", 0); err != nil {
 		return nil, err

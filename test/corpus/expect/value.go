@@ -46,6 +46,9 @@ func (g *gen) build(ss []at, done []uintptr, depth int) (any, bool) {
 		return v, ok
 	}
 	kinds := g.d.kinds(ps)
+	if g.files && kinds == nil && !hasChoice(ps) && (anyPart(ps, g.d.raw) || g.d.modern && depth == 1 && g.choose(nil, ps) == "") {
+		return Bytes(fmt.Sprintf("\x00%d\xff\r\n\x80", g.n)), true // raw binary is outside of type
+	}
 	if g.variant == Empty && g.nulls && depth > 0 && slices.Contains(kinds, "null") && g.d.valid(nil, ss, 0) == "" {
 		return nil, true
 	}
