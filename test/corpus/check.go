@@ -189,7 +189,11 @@ func (o *Outcome) check(c *clock, op *expect.Operation, doc *parsed, i int) (sam
 	if op.Body != nil && !op.Body.Optional && !slices.ContainsFunc(p.args, func(a argument) bool { return a.in == "body" }) && !op.EmptyBody() {
 		o.fault("unreachable", "body", nil)
 	}
-	list, problems := op.Samples()
+	list, problems, err := samplesOf(op)
+	if err != nil {
+		o.fault("generator", err.Error(), nil)
+		return 0
+	}
 	if len(list) == 0 {
 		o.Unsampled = strings.Join(problems, "; ")
 		return 0
@@ -200,6 +204,13 @@ func (o *Outcome) check(c *clock, op *expect.Operation, doc *parsed, i int) (sam
 		o.sample(c, p, input, op, &s)
 	}
 	return samples
+}
+
+// samplesOf makes the samples; a panic in the generator is a fault of this program and is shown as one.
+func samplesOf(op *expect.Operation) (list []expect.Sample, problems []string, err error) {
+	var c clock
+	err = c.run("samples", func() error { list, problems = op.Samples(); return nil })
+	return list, problems, err
 }
 
 // find is the argument that goes to a place; a querystring parameter is the whole query.

@@ -19,8 +19,8 @@ import (
 // raises the number here.
 const (
 	sampleDocuments  = 150
-	sampleOperations = 0
-	sampleRight      = 0
+	sampleOperations = 3915
+	sampleRight      = 3909
 )
 
 func TestSample(t *testing.T) {
@@ -55,6 +55,7 @@ func TestSample(t *testing.T) {
 func TestHandMade(t *testing.T) {
 	apart := map[string]string{
 		"v30-bodies.yaml TRACE /methods":             "left out", // it echoes what was sent, credentials too
+		"v30-bodies.yaml POST /nameless":             "left out", // a multipart body that is one string: no part has a name
 		"hostile/faulty.yaml GET /dangling-param":    "left out",
 		"hostile/faulty.yaml POST /dangling-body":    "no sample",
 		"hostile/faulty.yaml POST /never":            "no sample",

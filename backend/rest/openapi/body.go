@@ -104,7 +104,16 @@ func (d *Doc) body(x *Operation) (*body, error) {
 	}
 	b.encoding = d.encoding(mo.Get("encoding"))
 	d.members(b)
+	if t := d.typeOf(b.schema); b.kind == multipartBody && t != "" && t != "object" {
+		return nil, fmt.Errorf("its multipart body is described as one value of the type %s, so its parts have no names", t)
+	}
 	return b, nil
+}
+
+// typeOf is the one type that a schema names; "" when it names none or several.
+func (d *Doc) typeOf(n node) string {
+	o, _ := wire.ParseObject(d.behind(n).raw)
+	return kind(text(o, "type"))
 }
 
 // swaggerBody makes a body of the parameters in body or formData of Swagger 2.0.

@@ -32,7 +32,11 @@ func (p *Plan) form(members wire.Object) string {
 			list = el
 		}
 		for _, v := range list {
-			if !wire.IsNull(v) {
+			switch {
+			case wire.IsNull(v):
+			case jsonMedia(e.media): // a string keeps its quotes
+				add(pair{name: m.Name, vals: []string{string(v)}})
+			default:
 				add(pair{name: m.Name, vals: []string{scalar(v)}})
 			}
 		}
@@ -68,7 +72,9 @@ func (p *Plan) multipart(media string, members wire.Object) (body []byte, conten
 				if sep == "" {
 					sep = ","
 				}
-				list = [][]byte{wire.String(strings.Join(parts, sep))}
+				if list = nil; len(parts) > 0 {
+					list = [][]byte{wire.String(strings.Join(parts, sep))}
+				}
 			}
 		}
 		for _, v := range list {
@@ -91,6 +97,8 @@ func (p *Plan) multipart(media string, members wire.Object) (body []byte, conten
 				if f.name == "" {
 					f.name = m.Name
 				}
+			case jsonMedia(e.media):
+				f.data = v
 			default:
 				f.data = []byte(scalar(v))
 				if f.media == "" && (v[0] == '{' || v[0] == '[') {

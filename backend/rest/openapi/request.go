@@ -251,10 +251,11 @@ func cookie(x pair, style string) (string, error) {
 		}
 		return x.name + "=" + v, nil
 	}
-	var b strings.Builder
-	x.kept = ""
-	x.write(&b)
-	return b.String(), nil
+	vals := make([]string, len(x.vals))
+	for i, v := range x.vals {
+		vals[i] = escape(v, "")
+	}
+	return x.name + "=" + strings.Join(vals, x.sep), nil
 }
 
 // writeBody writes the body in its media type.

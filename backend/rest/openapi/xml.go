@@ -17,25 +17,50 @@ type xmlName struct {
 }
 
 func (d *Doc) xmlName(n node, name string) xmlName {
-	x := xmlName{name: name}
-	for _, m := range []node{n, d.behind(n)} {
+	x := xmlName{}
+	for _, m := range d.reach(n) {
 		o, _ := wire.ParseObject(m.raw)
 		xo, ok := wire.ParseObject(o.Get("xml"))
 		if !ok {
 			continue
 		}
-		if s := text(xo, "name"); s != "" {
-			x.name = s
+		if x.name == "" {
+			x.name = text(xo, "name")
 		}
-		x.prefix, x.namespace = text(xo, "prefix"), text(xo, "namespace")
-		x.attribute = string(xo.Get("attribute")) == "true" || text(xo, "nodeType") == "attribute"
-		x.wrapped = string(xo.Get("wrapped")) == "true" || text(xo, "nodeType") == "element" && x.isList(o)
-		x.content = text(xo, "nodeType") == "text" || string(xo.Get("x-text")) == "true"
+		if x.namespace == "" {
+			x.prefix, x.namespace = text(xo, "prefix"), text(xo, "namespace")
+		}
+		kind := text(xo, "nodeType")
+		x.attribute = x.attribute || string(xo.Get("attribute")) == "true" || kind == "attribute"
+		x.wrapped = x.wrapped || string(xo.Get("wrapped")) == "true" || kind == "element" && x.isList(o)
+		x.content = x.content || kind == "text" || kind == "cdata" || string(xo.Get("x-text")) == "true"
+	}
+	if x.name == "" {
+		x.name = name
 	}
 	return x
 }
 
 func (xmlName) isList(schema wire.Object) bool { return schema.Has("items") }
+
+// reach is the schema and what it leads to by $ref and allOf, all of which describe the same value; the nearest first,
+// for what they say of the value's name is the more particular.
+func (d *Doc) reach(n node) []node {
+	list := []node{n}
+	for i := 0; i < len(list) && len(list) < 64; i++ {
+		o, _ := wire.ParseObject(list[i].raw)
+		if o.Has("$ref") {
+			if m := d.behind(list[i]); m.f != list[i].f || !bytes.Equal(m.raw, list[i].raw) {
+				list = append(list, m)
+			}
+		}
+		all, _ := wire.Elements(o.Get("allOf"))
+		for _, e := range all {
+			list = append(list, node{list[i].f, e})
+		}
+	}
+	return list
+}
 
 func (d *Doc) behind(n node) node {
 	m, err := d.deref(n)
@@ -156,9 +181,13 @@ func startTag(b *bytes.Buffer, x xmlName, attrs []wire.Member) {
 }
 
 func (d *Doc) items(n node) node {
-	m := d.behind(n)
-	o, _ := wire.ParseObject(m.raw)
-	return node{m.f, o.Get("items")}
+	for _, m := range d.reach(n) {
+		o, _ := wire.ParseObject(m.raw)
+		if o.Has("items") {
+			return node{m.f, o.Get("items")}
+		}
+	}
+	return node{n.f, nil}
 }
 
 // propertySchemas adds the schemas of an object's properties to out, those of its allOf and of its choices included.

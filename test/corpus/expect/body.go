@@ -127,13 +127,13 @@ func matches(sent, declared string) error {
 	if declared == "" {
 		return nil
 	}
-	st, sp, err := mime.ParseMediaType(sent)
-	if err != nil {
-		return err
-	}
 	dt, dp, err := mime.ParseMediaType(declared)
 	if err != nil || !strings.Contains(dt, "/") {
 		return nil // not a media type: there is nothing right to expect
+	}
+	st, sp, err := mime.ParseMediaType(sent)
+	if err != nil {
+		return err
 	}
 	same := st == dt || dt == "*/*"
 	if before, after, ok := strings.Cut(dt, "*"); ok && strings.HasPrefix(st, before) && strings.HasSuffix(st, after) {

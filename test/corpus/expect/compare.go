@@ -351,7 +351,7 @@ func (c *comparison) body(got Got) {
 		}
 	case w.isForm:
 		rest := c.pairs("body", w.form, splitForm(string(got.Body)))
-		c.spare("body", fmt.Sprint(rest), w.leaves, len(rest) > 0)
+		c.spare("body", fmt.Sprint(rest)+string(got.Body), w.leaves, len(rest) > 0)
 	case w.multi:
 		c.multipart(w, sent, got.Body)
 	case w.xml != nil:

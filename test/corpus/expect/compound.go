@@ -111,7 +111,7 @@ func extra(ps []part) []at {
 		}
 	}
 	if out == nil {
-		out = []at{{ps[0].f, map[string]any{"type": "string"}}}
+		out = []at{{nil, map[string]any{"type": "string"}}} // it refers to nothing, so it needs no file
 	}
 	return out
 }
@@ -149,7 +149,7 @@ func (g *gen) array(ps []part, ss []at, depth int) (any, bool) {
 		n = max(n, min(len(prefix), 3))
 	}
 	if items == nil {
-		items = []at{{ps[0].f, map[string]any{"type": "string"}}}
+		items = []at{{nil, map[string]any{"type": "string"}}}
 	}
 	out := make([]any, 0, n)
 	for i := 0; len(out) < n && i < n+8; i++ {

@@ -86,7 +86,7 @@ func (op *Operation) bodyWant(b *Body, v any) *content {
 	case bare(b.Media) == "application/x-www-form-urlencoded":
 		c.isForm = true
 		if _, is := v.(map[string]any); !is {
-			c.leaves = leaves(v)
+			c.leaves = append(leaves(v), "")
 			break
 		}
 		pairs, open := b.fieldsOf(v, op)
@@ -109,7 +109,7 @@ func (op *Operation) bodyWant(b *Body, v any) *content {
 	case isText && kindOf(v) == "string":
 		c.bytes = &text
 	default:
-		c.leaves = leaves(v)
+		c.leaves = leaves(Argument(v, false))
 	}
 	return c
 }

@@ -326,17 +326,14 @@ func (op *Operation) expandPath(w *want, values map[string]Value) {
 
 // splitOutside splits a path at the slashes that are not within braces.
 func splitOutside(path string) []string {
-	out, depth, start := []string{}, 0, 0
-	for i := range len(path) {
-		switch path[i] {
-		case '{':
-			depth++
-		case '}':
-			depth = max(depth-1, 0)
-		case '/':
-			if depth == 0 {
-				out, start = append(out, path[start:i]), i+1
-			}
+	out, start := []string{}, 0
+	for i := 0; i < len(path); i++ {
+		if end := strings.IndexByte(path[i:], '}'); path[i] == '{' && end > 0 {
+			i += end
+			continue
+		}
+		if path[i] == '/' {
+			out, start = append(out, path[start:i]), i+1
 		}
 	}
 	return append(out, path[start:])

@@ -21,8 +21,8 @@ type dialect struct {
 	nullable bool // nullable: true and boolean exclusiveMinimum (3.0)
 	modern   bool // contentEncoding instead of format byte and binary (3.1)
 	node     bool // xml.nodeType (3.2)
-	// merged reads additionalProperties over what all of an allOf declare, and oneOf as anyOf. JSON Schema does not, and
-	// then some documents allow nothing at all; their authors mean this.
+	// merged reads a schema as its author meant it where JSON Schema allows nothing at all: additionalProperties over what
+	// all of an allOf declare, oneOf as anyOf, enum over a type that none of its values has, no pattern in JavaScript's slashes.
 	merged   bool
 	patterns map[string]compiled
 	fuel     *int // schemas that may still be looked at for one sample; hostile documents have more than time

@@ -20,7 +20,7 @@ func (d dialect) valid(v any, ss []at, depth int) string {
 	if err != nil {
 		return err.Error()
 	}
-	if kinds := d.kinds(ps); kinds != nil && !fits(v, kinds) && !slices.Contains(kinds, "file") {
+	if kinds := d.kinds(ps); kinds != nil && !(d.merged && named(ps)) && !fits(v, kinds) && !slices.Contains(kinds, "file") {
 		return fmt.Sprintf("%s is not %s", kindOf(v), strings.Join(kinds, " or "))
 	}
 	declared := properties(ps)
@@ -30,6 +30,11 @@ func (d dialect) valid(v any, ss []at, depth int) string {
 		}
 	}
 	return ""
+}
+
+// named says whether an enum names the values.
+func named(ps []part) bool {
+	return anyPart(ps, func(p part) bool { return len(p.get("enum").list()) > 0 })
 }
 
 func anyPart(ps []part, is func(part) bool) bool { return slices.ContainsFunc(ps, is) }
@@ -58,7 +63,7 @@ func (d dialect) validPart(v any, p part, declared map[string][]at, depth int) s
 		if !within(n, p.get("minLength"), p.get("maxLength")) {
 			return "length"
 		}
-		if pattern := p.get("pattern").text(); pattern != "" {
+		if pattern := p.get("pattern").text(); pattern != "" && !(d.merged && strings.HasPrefix(pattern, "/^")) {
 			if re, err := d.regexp(pattern); err == nil && !re.MatchString(x) {
 				return "pattern " + pattern
 			}

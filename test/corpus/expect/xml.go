@@ -33,8 +33,14 @@ func (d dialect) document(ss []at, v any) (*node, bool) {
 			break
 		}
 	}
-	if _, isArray := v.([]any); isArray && !d.wrapped(ps) {
-		return nil, false // more than one root
+	switch v.(type) {
+	case []any:
+		if !d.wrapped(ps) {
+			return nil, false // more than one root
+		}
+	case map[string]any:
+	default:
+		return nil, false // a text is XML already, or the content of an element without a name
 	}
 	list, ok := d.elements(ss, v, inferred, true)
 	if !ok || len(list) != 1 {
@@ -120,7 +126,7 @@ func (d dialect) elements(ss []at, v any, inferred string, root bool) ([]*node, 
 		self.kids = list
 		return []*node{self}, true
 	case map[string]any:
-		declared := properties(ps)
+		declared := properties(d.chosen(ps, x))
 		for _, k := range keys(x) {
 			schema := declared[k]
 			if schema == nil {
@@ -136,6 +142,19 @@ func (d dialect) elements(ss []at, v any, inferred string, root bool) ([]*node, 
 	}
 	self.text, _ = scalar(v)
 	return []*node{self}, true
+}
+
+// chosen adds the branches that the value satisfies: the data says which they are.
+func (d dialect) chosen(ps []part, v any) []part {
+	out := slices.Clone(ps)
+	for _, p := range ps {
+		for _, b := range append(p.get("oneOf").each(), p.get("anyOf").each()...) {
+			if more, err := d.parts(b); err == nil && d.valid(v, []at{b}, 0) == "" {
+				out = append(out, d.chosen(more, v)...)
+			}
+		}
+	}
+	return out
 }
 
 func componentOf(d dialect, items []at, otherwise string) string {
