@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"slices"
+
 	"gatehouse"
 	"gatehouse/wire"
 )
@@ -37,6 +39,7 @@ func Render(revision, method string, r *gatehouse.Result) []byte {
 func AppendResponse(dst, id []byte, revision, method string, r *gatehouse.Result) []byte {
 	var buf [12]wire.Member
 	var room [4]wire.Member
+	dst = slices.Grow(dst, len(r.Raw)+len(id)+256)
 	if !r.Final && revision >= gatehouse.Revision20260728 {
 		if o, ok := wire.AppendMembers(buf[:0], r.Raw); ok { // what most answers are, without a copy in between
 			raw, add := renderModern(method, o, r.Raw, room[:0])

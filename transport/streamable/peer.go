@@ -117,12 +117,13 @@ func (p *peer) end() {
 func (p *peer) finish(c *gatehouse.Call, res *gatehouse.Result, err error) {
 	var e wire.RPC
 	status := http.StatusOK
-	var msg []byte
+	msg := p.x.h.room()
+	defer p.x.h.reuse(msg)
 	if err != nil {
 		e, status = transport.RPC(err, c.ID, p.era)
-		msg = wire.AppendError(nil, p.id, e)
+		*msg = wire.AppendError(*msg, p.id, e)
 	} else {
-		msg = transport.AppendResponse(make([]byte, 0, len(res.Raw)+len(p.id)+256), p.id, c.Client.Revision, c.Method, res)
+		*msg = transport.AppendResponse(*msg, p.id, c.Client.Revision, c.Method, res)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,8 +135,26 @@ func (p *peer) finish(c *gatehouse.Call, res *gatehouse.Result, err error) {
 		return // the caller is gone
 	}
 	if p.out != nil || p.sse && !accepts(p.x.r.Header["Accept"], "application/json") {
-		p.send(msg, true)
+		p.send(*msg, true)
 		return
 	}
-	p.x.json(status, msg)
+	p.x.json(status, *msg)
+}
+
+// maxRoom bounds the memory that is kept from one answer for another.
+const maxRoom = 64 << 10
+
+// room is memory for one answer, empty. Nothing keeps an answer once it is written, so reuse takes it back.
+func (h *Handler) room() *[]byte {
+	if b, ok := h.rooms.Get().(*[]byte); ok {
+		return b
+	}
+	return new([]byte)
+}
+
+func (h *Handler) reuse(b *[]byte) {
+	if cap(*b) <= maxRoom {
+		*b = (*b)[:0]
+		h.rooms.Put(b)
+	}
 }

@@ -42,6 +42,7 @@ type Handler struct {
 	sse     sseConns
 	streams streamCount
 	calls   sync.WaitGroup
+	rooms   sync.Pool // of *[]byte
 	drain   chan struct{}
 	drained atomic.Bool
 }
