@@ -23,7 +23,7 @@ var (
 // Error is a fault of a message. Parse tells whether the bytes are no acceptable JSON (-32700) or no acceptable
 // request (-32600).
 type Error struct {
-	Code   string // wire.duplicate_member, wire.trailing_data, wire.encoding, wire.syntax, wire.depth, wire.members, wire.number, wire.id, wire.envelope, wire.too_large
+	Code   string // wire.duplicate_member, wire.trailing_data, wire.encoding, wire.syntax, wire.depth, wire.members, wire.number, wire.id, wire.envelope, wire.too_large, wire.header, wire.flood, wire.schema
 	Offset int    // byte offset in the message, -1 when it concerns the whole
 	Msg    string
 	Parse  bool // -32700 rather than -32600

@@ -120,6 +120,23 @@ func TestHeadersAgreeWithTheBody(t *testing.T) {
 	}
 }
 
+// The rest of what HTTP/2 forbids (RFC 9113, section 8.2.2) is refused by net/http.
+func TestHTTP2(t *testing.T) {
+	for te, status := range map[string]int{"": 200, "trailers": 200, "gzip": 400, "trailers, gzip": 400, "Trailers": 400} {
+		h, g := handler(t)
+		res := do(h, "POST", "/s/mcp", greet, func(r *http.Request) {
+			modern(r)
+			r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
+			if te != "" {
+				r.Header.Set("Te", te)
+			}
+		})
+		if res.StatusCode != status || (g.calls == 1) != (status == 200) {
+			t.Errorf("te: %q: %d, %d calls; want %d", te, res.StatusCode, g.calls, status)
+		}
+	}
+}
+
 func TestLegacySession(t *testing.T) {
 	h, _ := handler(t)
 	res := do(h, "POST", "/s/mcp", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-03-26","capabilities":{}}}`, nil)
