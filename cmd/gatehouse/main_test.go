@@ -55,7 +55,7 @@ func TestScript(t *testing.T) {
 			return l.Close()
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "keep": keep, "listening": listening, "eventually": eventually, "signal": sendSignal, "subst": subst, "shows": shows, "metric": metric, "converse": converse,
+			"exits": exits, "keep": keep, "listening": listening, "eventually": eventually, "signal": sendSignal, "subst": subst, "shows": shows, "launch": launch, "metric": metric, "converse": converse,
 		},
 	})
 }
@@ -111,13 +111,28 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// shows REGEXP waits until the program in the background has printed what matches.
+// launch PROGRAM ARG… starts a program whose messages go to the file log, until the script ends.
+func launch(ts *testscript.TestScript, _ bool, args []string) {
+	path, err := exec.LookPath(args[0])
+	ts.Check(err)
+	log, err := os.Create(ts.MkAbs("log"))
+	ts.Check(err)
+	cmd := exec.Command(path, args[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = ts.Getenv("WORK"), log, log
+	ts.Check(errors.Join(cmd.Start(), log.Close()))
+	ts.Setenv("LAUNCHED", strconv.Itoa(cmd.Process.Pid))
+	ts.Defer(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		stop := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+		defer stop.Stop()
+		ts.Check(cmd.Wait())
+	})
+}
+
+// shows REGEXP waits until the launched program has printed what matches.
 func shows(ts *testscript.TestScript, _ bool, args []string) {
 	re := regexp.MustCompile("(?m)" + args[0])
-	cmd := ts.BackgroundCmds()[0]
-	waitFor(ts, args[0], func() bool {
-		return re.MatchString(printed(cmd.Stdout)) || re.MatchString(printed(cmd.Stderr))
-	})
+	waitFor(ts, args[0], func() bool { return re.MatchString(ts.ReadFile("log")) })
 }
 
 // metric REGEXP waits until a line of the metrics matches.
@@ -170,13 +185,6 @@ func converse(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-func printed(w any) string {
-	if s, ok := w.(interface{ String() string }); ok {
-		return s.String()
-	}
-	return ""
-}
-
 func waitFor(ts *testscript.TestScript, what string, done func() bool) {
 	end := time.Now().Add(patience)
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -189,10 +197,14 @@ func waitFor(ts *testscript.TestScript, what string, done func() bool) {
 	}
 }
 
-// signal NAME sends SIGHUP or SIGTERM to the program in the background.
+// signal NAME sends SIGHUP or SIGTERM to the programs in the background.
 func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
+	sig := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}[args[0]]
 	for _, cmd := range ts.BackgroundCmds() {
-		ts.Check(cmd.Process.Signal(map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}[args[0]]))
+		ts.Check(cmd.Process.Signal(sig))
+	}
+	if pid, err := strconv.Atoi(ts.Getenv("LAUNCHED")); err == nil {
+		ts.Check(syscall.Kill(pid, sig))
 	}
 }
 
