@@ -68,17 +68,7 @@ func LoadKey(path string) ([]byte, error) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return nil, err
 		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if errors.Is(err, os.ErrExist) { // another process was faster
-			return LoadKey(path)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if _, err := f.Write(key); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-		return key, errors.Join(f.Sync(), f.Close())
+		return makeKey(path, key)
 	}
 	if err != nil {
 		return nil, err
@@ -87,4 +77,21 @@ func LoadKey(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: key has %d bytes, want 32; remove the file to have a new one made", path, len(key))
 	}
 	return key, nil
+}
+
+// makeKey puts a new key in place, whole or not at all: a process that starts at the same moment never sees half of it.
+func makeKey(path string, key []byte) ([]byte, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-") // mode 0600
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(key)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, err
+	}
+	if err = os.Link(f.Name(), path); errors.Is(err, os.ErrExist) { // another process was faster
+		return LoadKey(path)
+	}
+	return key, err
 }

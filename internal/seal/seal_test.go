@@ -1,10 +1,12 @@
 package seal
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -69,5 +71,30 @@ func TestLoadKey(t *testing.T) {
 	}
 	if _, err := LoadKey(path); err == nil {
 		t.Error("a torn key file is accepted")
+	}
+}
+
+// Processes that start at the same moment on a new folder end with one key.
+func TestLoadKeyAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys", "sealing")
+	keys := make([][]byte, 16)
+	var wg sync.WaitGroup
+	for i := range keys {
+		wg.Go(func() {
+			k, err := LoadKey(path)
+			if err != nil {
+				t.Error(err)
+			}
+			keys[i] = k
+		})
+	}
+	wg.Wait()
+	for _, k := range keys {
+		if !bytes.Equal(k, keys[0]) || len(k) != 32 {
+			t.Fatalf("keys differ: %x and %x", k, keys[0])
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 1 {
+		t.Errorf("the folder holds %q", left)
 	}
 }
