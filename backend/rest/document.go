@@ -215,7 +215,7 @@ func (s *source) announce(old, d *document) {
 		attrs = append(attrs, diff(old, d)...)
 		s.log.LogAttrs(s.life, slog.LevelInfo, "document has changed", attrs...)
 	} else {
-		s.log.LogAttrs(s.life, slog.LevelInfo, "document is read", attrs...)
+		s.log.LogAttrs(s.life, slog.LevelDebug, "document is read", attrs...)
 	}
 	s.doubts(d)
 }

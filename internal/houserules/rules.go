@@ -46,6 +46,7 @@ func House() Rules {
 			{"internal/houserules", ""},
 			{"internal/testenv", ""},
 			{"examples/...", "wire"},
+			{"examples/quickstart/server", "examples/orders wire"},
 			{"test/...", "..."},
 		},
 		Libraries: map[string]string{

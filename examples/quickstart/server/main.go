@@ -1,5 +1,6 @@
 // Command server is a small MCP server over standard input and output: notes in memory, with a resource each, a
-// conversion of units, and tools that ask and that take their time. It speaks revision 2026-07-28.
+// conversion of units, and tools that ask and that take their time. It speaks revision 2026-07-28. With an address as its
+// argument it also serves the quickstart's REST API there, so that one command starts both.
 package main
 
 import (
@@ -15,10 +16,18 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/examples/orders"
 	"gatehouse/wire"
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		go func() {
+			if err := orders.Serve(os.Args[1]); err != nil {
+				fmt.Fprintln(os.Stderr, "orders:", err)
+			}
+		}()
+	}
 	s := &server{out: os.Stdout, running: map[string]context.CancelFunc{}, listening: map[string]bool{}}
 	if err := s.serve(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "notes:", err)
