@@ -25,6 +25,7 @@ import (
 	"gatehouse/gateway"
 	"gatehouse/identity"
 	"gatehouse/identity/key"
+	"gatehouse/internal/telemetry"
 	"gatehouse/policy"
 	"gatehouse/transport"
 	"gatehouse/transport/streamable"
@@ -135,6 +136,7 @@ func open(t testing.TB) *path {
 	g, err := gateway.New(gateway.Config{
 		Kinds: builtin.Backends, Access: access.AllowAll{}, Policy: policy.None{}, Audit: record, Sealing: make([]byte, 32),
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, Identity: func(config.Auth) identity.Authenticator { return identity.Chain{keys} },
+		Metrics: telemetry.New(),
 	})
 	must(err)
 	must(g.Reload(cfg))
