@@ -3,12 +3,14 @@ package upstream_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,9 +23,11 @@ import (
 
 // server is an MCP server of both eras, or one of them, that notes in which era its tools are called.
 type server struct {
-	versions string // of server/discover; "" does not know it
-	session  string // Mcp-Session-Id that initialize gives
+	versions string   // of server/discover; "" does not know it
+	refusals []string // answers of the first calls of server/discover, data of -32022 each
+	session  string   // Mcp-Session-Id that initialize gives
 	answer   func(w http.ResponseWriter, id, progressToken json.RawMessage)
+	stream   func(w http.ResponseWriter) // what GET gives; nil gives none
 
 	mu     sync.Mutex // guards what follows
 	calls  []string
@@ -38,6 +42,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Meta struct{ ProgressToken json.RawMessage } `json:"_meta"`
 		}
 	}
+	if r.Method == http.MethodGet && s.stream != nil {
+		s.stream(w)
+		return
+	}
 	if r.Method != http.MethodPost || json.NewDecoder(r.Body).Decode(&m) != nil {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
@@ -50,7 +58,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "server/discover":
 		s.mu.Lock()
 		s.probes++
+		n := s.probes - 1
 		s.mu.Unlock()
+		if n < len(s.refusals) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32022,"message":"no","data":%s}}`, m.ID, s.refusals[n])
+			return
+		}
 		if s.versions == "" {
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -139,6 +154,35 @@ func TestEraOfCalls(t *testing.T) {
 	}
 }
 
+// A server that refuses the revision is taken at its word about what it supports.
+func TestRefusedRevision(t *testing.T) {
+	const both = `{"supported":["2026-07-28"],"requested":"2026-07-28"}`
+	for _, tc := range []struct {
+		name     string
+		refusals []string
+		want     string // how the call came; "" for an error
+	}{
+		{"once", []string{both}, "2026-07-28 "},
+		{"twice", []string{both, both}, ""},
+		{"for a legacy one", []string{`{"supported":["2025-11-25","2025-06-18"]}`}, "2025-11-25 abc"},
+		{"for an unknown one", []string{`{"supported":["2031-01-01"]}`}, ""},
+		{"without a list", []string{`{}`}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := &server{versions: `["2026-07-28"]`, refusals: tc.refusals, session: "abc"}
+			_, err := openSource(t, s).Call(t.Context(), toolCall(gatehouse.Modern, gatehouse.Capabilities{}))
+			var want []string
+			if tc.want != "" {
+				want = []string{tc.want}
+			}
+			var ge *gatehouse.Error
+			if !slices.Equal(s.calls, want) || (tc.want == "") != (errors.As(err, &ge) && ge.Code == "source.protocol") {
+				t.Errorf("calls came as %q, error %v; want %q", s.calls, err, want)
+			}
+		})
+	}
+}
+
 // What the first caller finds out, no other asks again.
 func TestProbeOnce(t *testing.T) {
 	s := &server{versions: `["2026-07-28"]`}
@@ -200,5 +244,33 @@ func TestProgressWhileAsked(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("the caller hears nothing")
+	}
+}
+
+// A server may ask on the session's own stream as soon as it is called, so that stream is open before the first call.
+func TestStreamBeforeCall(t *testing.T) {
+	var open atomic.Bool
+	ended := make(chan bool)
+	s := &server{session: "abc"}
+	s.stream = func(w http.ResponseWriter) {
+		<-time.After(50 * time.Millisecond) // the stream is slow to open
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(http.StatusOK)
+		open.Store(true)
+		w.(http.Flusher).Flush()
+		<-ended
+	}
+	s.answer = func(w http.ResponseWriter, id, _ json.RawMessage) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"content":[],"open":%t}}`, id, open.Load())
+	}
+	src := openSource(t, s)
+	defer close(ended)
+	res, err := src.Call(t.Context(), toolCall(gatehouse.Legacy, gatehouse.Capabilities{Elicitation: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, _ := wire.ParseObject(res.Raw); string(o.Get("open")) != "true" {
+		t.Errorf("Call = %s, want the stream open before it", res.Raw)
 	}
 }

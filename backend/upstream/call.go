@@ -163,6 +163,10 @@ func (ss *session) take(ctx context.Context, c *gatehouse.Call) (*gatehouse.Resu
 	return ss.await(ctx, c, r, nil)
 }
 
+// streamWait is how long the first call of a legacy session waits for the stream that questions may come on. Some servers
+// send the head of it only with the first message.
+const streamWait = 500 * time.Millisecond
+
 // ready prepares a legacy session for the call: its stream for questions, its log level.
 func (ss *session) ready(ctx context.Context, c *gatehouse.Call) {
 	if ss.modern {
@@ -170,6 +174,15 @@ func (ss *session) ready(ctx context.Context, c *gatehouse.Call) {
 	}
 	if ss.canAsk() {
 		ss.listening.Do(func() { ss.src.goes(func() { _ = ss.src.hear(ss) }) })
+		if _, over := ss.car.(*httpCarrier); over { // what is asked on a stream that is not open yet is lost
+			wait := time.NewTimer(streamWait)
+			defer wait.Stop()
+			select {
+			case <-ss.open:
+			case <-wait.C:
+			case <-ctx.Done():
+			}
+		}
 	}
 	if c.LogLevel == "" || !ss.offers.Has("logging") {
 		return

@@ -125,8 +125,20 @@ func (s *source) dial(ctx context.Context, key, principal string, caps gatehouse
 	return ss, nil
 }
 
-// discover asks a server whether it is modern. pinned says that it must be.
+// discover asks a server whether it is modern. pinned says that it must be. A server that refuses the revision and lists
+// it all the same is asked once more.
 func (ss *session) discover(ctx context.Context, pinned bool) (bool, error) {
+	modern, again, err := ss.probe(ctx, pinned)
+	if again {
+		modern, again, err = ss.probe(ctx, pinned)
+	}
+	if again {
+		return false, ss.src.protocol("refuses the revision that it says it supports", nil)
+	}
+	return modern, err
+}
+
+func (ss *session) probe(ctx context.Context, pinned bool) (modern, again bool, err error) {
 	ss.modern, ss.rev = true, gatehouse.Revision20260728
 	params := []byte(`{"_meta":` + string(ss.meta(nil, gatehouse.Capabilities{}, "")) + `}`)
 	limit := ss.src.b.list
@@ -134,48 +146,49 @@ func (ss *session) discover(ctx context.Context, pinned bool) (bool, error) {
 		limit = ss.src.b.probe
 	}
 	res, err := ss.request(ctx, "server/discover", params, limit)
-	yes := func() (bool, error) { return true, nil }
-	no := func() (bool, error) {
+	yes := func() (bool, bool, error) { return true, false, nil }
+	no := func() (bool, bool, error) {
 		ss.modern, ss.rev = false, ""
 		if pinned {
-			return false, ss.src.protocol("does not speak revision "+gatehouse.Revision20260728, err)
+			return false, false, ss.src.protocol("does not speak revision "+gatehouse.Revision20260728, err)
 		}
-		return false, nil
+		return false, false, nil
 	}
 	var se *statusError
 	var re *gatehouse.RPCError
 	var code int64
+	var data []byte
 	switch {
 	case err == nil:
 		o, _ := wire.ParseObject(res)
 		list, _ := wire.Elements(o.Get("supportedVersions"))
-		if !slices.ContainsFunc(list, func(b []byte) bool { v, _ := wire.Text(b); return v == gatehouse.Revision20260728 }) {
+		if !speaks(list, gatehouse.Revision20260728) {
 			return no()
 		}
 		ss.offers, _ = wire.ParseObject(o.Get("capabilities"))
 		ss.instruct, _ = wire.Text(o.Get("instructions"))
-		ss.src.learnBoth(ss.src.cfg.Era != "modern" && slices.ContainsFunc(list, func(b []byte) bool { v, _ := wire.Text(b); return slices.Contains(legacyRevisions, v) }))
+		ss.src.learnBoth(ss.src.cfg.Era != "modern" && speaks(list, legacyRevisions...))
 		return yes()
 	case errors.As(err, &se) && se.status >= 400 && se.status < 500:
 		if se.rpc == nil {
 			return no()
 		}
-		code = se.rpc.Code
+		code, data = se.rpc.Code, se.rpc.Data
 		if code == gatehouse.CodeMethodNotFound && se.status == http.StatusNotFound {
 			return yes()
 		}
 	case errors.As(err, &re):
-		code = re.Code
+		code, data = re.Code, re.Data
 	case ss.src.http == nil && errors.Is(err, errTimeout):
 		return no()
 	case ss.src.http != nil && se == nil && !isProtocol(err):
-		return false, err // it could not be asked
+		return false, false, err // it could not be asked
 	default:
 		if ss.src.http == nil && !ss.alive() {
-			return false, err
+			return false, false, err
 		}
 		if se != nil {
-			return false, err // 5xx
+			return false, false, err // 5xx
 		}
 		return no()
 	}
@@ -183,10 +196,23 @@ func (ss *session) discover(ctx context.Context, pinned bool) (bool, error) {
 	case gatehouse.CodeHeaderMismatch, gatehouse.CodeMissingCapability:
 		return yes()
 	case gatehouse.CodeUnsupportedRev:
+		o, _ := wire.ParseObject(data)
+		list, _ := wire.Elements(o.Get("supported"))
+		switch {
+		case speaks(list, gatehouse.Revision20260728):
+			return false, true, nil
+		case speaks(list, legacyRevisions...):
+			return no()
+		}
 		ss.modern, ss.rev = false, ""
-		return false, ss.src.protocol("speaks no revision that Gatehouse speaks", err)
+		return false, false, ss.src.protocol("speaks no revision that Gatehouse speaks", err)
 	}
 	return no()
+}
+
+// speaks reports whether one of the revisions is on the list.
+func speaks(list [][]byte, revisions ...string) bool {
+	return slices.ContainsFunc(list, func(b []byte) bool { v, _ := wire.Text(b); return slices.Contains(revisions, v) })
 }
 
 func isProtocol(err error) bool {

@@ -352,6 +352,7 @@ func discard(res *egress.Response) {
 
 func (h *httpCarrier) listen(ctx context.Context, ss *session) error {
 	res, err := h.src.http.client.Do(ctx, &egress.Request{Method: "GET", Header: h.headers(ss, "GET", nil)})
+	ss.opened()
 	if err != nil {
 		return err
 	}

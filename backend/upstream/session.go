@@ -48,6 +48,8 @@ type session struct {
 	instruct  string
 
 	listening sync.Once
+	open      chan struct{} // closed once the session's own stream is open, or known not to open
+	opening   sync.Once
 	ctx       context.Context // ends with the session
 	end       context.CancelCauseFunc
 
@@ -64,10 +66,13 @@ type session struct {
 }
 
 func (s *source) newSession(key, principal string, caps gatehouse.Capabilities, car carrier) *session {
-	ss := &session{src: s, key: key, principal: principal, caps: caps, car: car, uris: map[string]bool{}}
+	ss := &session{src: s, key: key, principal: principal, caps: caps, car: car, uris: map[string]bool{}, open: make(chan struct{})}
 	ss.ctx, ss.end = context.WithCancelCause(s.life)
 	return ss
 }
+
+// opened says that the session's own stream is open, or will not open.
+func (ss *session) opened() { ss.opening.Do(func() { close(ss.open) }) }
 
 func (ss *session) alive() bool { return ss.ctx.Err() == nil }
 
