@@ -104,17 +104,32 @@ func TestServer(t *testing.T) {
 	}
 }
 
+// TestClient runs the suite against a client made of backend/upstream.
+func TestClient(t *testing.T) {
+	_, env := testenv.Package(t, "@modelcontextprotocol/conformance")
+	client := testenv.Build(t, "./test/conformance/client")
+	for _, revision := range []string{"2025-11-25", "2026-07-28"} {
+		t.Run(revision, func(t *testing.T) {
+			baseline, err := filepath.Abs(filepath.Join("baseline", "client-"+revision+".yml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := suite(t, env, "client", "--command", client, "--requirements", revision, "--expected-failures", baseline)
+			if err != nil {
+				t.Errorf("conformance client, %s: %v\n%s", revision, err, out)
+			}
+			t.Logf("%s: %s; %d scenarios in the baseline", revision, total.FindString(out), len(readBaseline(t, baseline)))
+		})
+	}
+}
+
 func mcp(origin string) string { return fmt.Sprintf("{mcp: %q}", origin+"/mcp") }
 
 // dual serves both eras on one URL, as a server of the Go SDK does with its two handlers: each request goes to the one
 // of its era.
 func dual(t *testing.T, legacy, modern string) string {
 	proxy := func(addr string) http.Handler {
-		p := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr})
-		p.FlushInterval = -1
-		direct := p.Director
-		p.Director = func(r *http.Request) { direct(r); r.Host = addr }
-		return p
+		return &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: addr}) }}
 	}
 	old, current := proxy(legacy), proxy(modern)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
