@@ -34,7 +34,7 @@ func (s *serving) greet(base string) error {
 		return err
 	}
 	if first {
-		secret, k, err := newKey(stdctx.Background(), s.house.store, s.cfg.Data, "first", opens{}, key.MaxLifetime)
+		secret, k, err := newKey(stdctx.Background(), s.house.store, s.cfg.Data, "first", opens{}, key.MaxLifetime, s.house.record.Note)
 		if err != nil {
 			return err
 		}

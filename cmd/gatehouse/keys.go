@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse"
+	"gatehouse/audit"
 	"gatehouse/builtin"
 	"gatehouse/config"
 	"gatehouse/identity/key"
@@ -30,6 +31,7 @@ type keyring struct {
 	*context
 	st    store.Store
 	data  string
+	audit config.Audit
 	opens opens
 	life  time.Duration
 	now   time.Time
@@ -101,6 +103,7 @@ func networks(list names) (out []netip.Prefix, err error) {
 
 // openKeys opens the store of keys; only create makes one that is not there.
 func (c *context) openKeys(data, file string, servers names, create bool) (*keyring, error) {
+	record := config.Audit{Dir: filepath.Join(data, "audit")}
 	if data == "" {
 		cfg, err := config.Load(file)
 		if err != nil {
@@ -112,7 +115,7 @@ func (c *context) openKeys(data, file string, servers names, create bool) (*keyr
 				return nil, unknownServer(cfg, s, known)
 			}
 		}
-		data = cfg.Data
+		data, record = cfg.Data, cfg.Audit
 	}
 	if create {
 		if err := makeData(data); err != nil {
@@ -125,7 +128,7 @@ func (c *context) openKeys(data, file string, servers names, create bool) (*keyr
 	if err != nil {
 		return nil, &gatehouse.Error{Code: "key.data", Pos: gatehouse.Pos{File: data}, Msg: "the keys cannot be opened: " + err.Error(), Hint: "run it as the user that the server runs as"}
 	}
-	return &keyring{context: c, st: st, data: data, opens: opens{servers: servers}, now: time.Now()}, nil
+	return &keyring{context: c, st: st, data: data, audit: record, opens: opens{servers: servers}, now: time.Now()}, nil
 }
 
 func active(keys []store.Key, name string, now time.Time) (out []store.Key) {
@@ -161,7 +164,7 @@ func (r *keyring) make(ctx stdctx.Context, name string, o opens, old *store.Key)
 	if have := active(keys, name, r.now); len(have) >= maxActive {
 		return &gatehouse.Error{Code: "key.active", Msg: fmt.Sprintf("%s has %d active keys already", name, len(have)), Hint: "when nobody uses the older one any more: gatehouse keys revoke " + have[0].ID}
 	}
-	secret, k, err := newKey(ctx, r.st, r.data, name, o, r.life)
+	secret, k, err := newKey(ctx, r.st, r.data, name, o, r.life, r.record)
 	if err != nil {
 		return err
 	}
@@ -180,8 +183,27 @@ func (r *keyring) make(ctx stdctx.Context, name string, o opens, old *store.Key)
 	return nil
 }
 
-// newKey makes a key and stores its hash.
-func newKey(ctx stdctx.Context, st store.Store, data, name string, o opens, life time.Duration) (gatehouse.Secret, store.Key, error) {
+// record puts what is about to happen to a key on disk. What cannot be recorded does not happen.
+func (r *keyring) record(what *audit.Record) error {
+	log, err := audit.Open(r.audit.Dir, audit.Options{SegmentBytes: r.audit.SegmentBytes})
+	if err != nil {
+		return err
+	}
+	return errors.Join(log.Note(what), log.Close()) // closing waits for the disk
+}
+
+// keyRecord says that somebody at this machine makes or ends a key.
+func keyRecord(what string, k store.Key, now time.Time) *audit.Record {
+	who := localPrincipal()
+	r := &audit.Record{Time: now, Kind: "admin", Principal: who.ID, PrincKind: string(who.Kind), Method: what, Name: k.Name, Detail: "key " + k.ID}
+	if what == "keys/create" {
+		r.Detail += fmt.Sprintf(" until %s, servers %v, from %v", k.Expires.UTC().Format(time.RFC3339), k.Servers, k.Networks)
+	}
+	return r
+}
+
+// newKey makes a key, records that, and stores its hash.
+func newKey(ctx stdctx.Context, st store.Store, data, name string, o opens, life time.Duration, record func(*audit.Record) error) (gatehouse.Secret, store.Key, error) {
 	pepper, err := key.LoadPepper(data)
 	if err != nil {
 		return gatehouse.Secret{}, store.Key{}, err
@@ -191,6 +213,9 @@ func newKey(ctx stdctx.Context, st store.Store, data, name string, o opens, life
 		return secret, k, err
 	}
 	k.Networks = o.networks
+	if err := record(keyRecord("keys/create", k, k.Created)); err != nil {
+		return secret, k, err
+	}
 	return secret, k, st.CreateKey(ctx, k)
 }
 
@@ -212,7 +237,12 @@ func (r *keyring) rotate(ctx stdctx.Context, name string) error {
 }
 
 func (r *keyring) revoke(ctx stdctx.Context, id string) error {
-	err := r.st.RevokeKey(ctx, id, r.now)
+	k, err := r.st.Key(ctx, id)
+	if err == nil {
+		if err = r.record(keyRecord("keys/revoke", k, r.now)); err == nil {
+			err = r.st.RevokeKey(ctx, id, r.now)
+		}
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return &gatehouse.Error{Code: "key.unknown", Msg: fmt.Sprintf("no key has the id %s", quote(id)), Hint: "gatehouse keys list shows the ids"}
 	}
