@@ -103,24 +103,33 @@ func (t *tool) look() (*planned, error) {
 	if p := t.cell.plan.Load(); p != nil {
 		return p, nil
 	}
-	s := t.doc.src
-	fail := func(err error) (*planned, error) {
-		msg := err.Error()
-		if ge, ok := errors.AsType[*gatehouse.Error](err); ok {
-			msg = ge.Msg
-		}
-		return nil, s.fault(codeOperation, fmt.Sprintf("cannot call %s (%s %s): %s", t.name, t.op.Method, t.op.Path, msg), hintOf(err, "correct the document, or the entry of this tool"), nil)
+	p, err := t.make()
+	if err != nil {
+		msg := fmt.Sprintf("cannot call %s (%s %s): %s", t.name, t.op.Method, t.op.Path, msgOf(err))
+		return nil, t.doc.src.fault(codeOperation, msg, hintOf(err, "correct the document, or the entry of this tool"), nil)
 	}
+	return p, nil
+}
+
+// msgOf is what an error says without its cause.
+func msgOf(err error) string {
+	if ge, ok := errors.AsType[*gatehouse.Error](err); ok {
+		return ge.Msg
+	}
+	return err.Error()
+}
+
+func (t *tool) make() (*planned, error) {
 	plan, err := t.doc.doc.Plan(t.op)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	p := &planned{Plan: plan}
 	if err := p.arrange(t.rule); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if p.check, err = jsonschema.Compile(p.input, jsonschema.Limits{}); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if p.Output != nil {
 		p.outgoing()
@@ -131,11 +140,11 @@ func (t *tool) look() (*planned, error) {
 		}
 	}
 	if p.base, err = t.doc.server(plan); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	p.prefix = strings.TrimRight(p.base.EscapedPath(), "/")
-	if p.client, err = s.client(p.base); err != nil {
-		return fail(err)
+	if p.client, err = t.doc.src.client(p.base); err != nil {
+		return nil, err
 	}
 	p.signs, p.wants = t.doc.sign(p)
 	return p, nil

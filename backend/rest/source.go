@@ -74,6 +74,16 @@ type source struct {
 
 // open starts reading the document and does not wait for it.
 func (b bounds) open(src config.Source, env backend.Env) (backend.Source, error) {
+	s, read, err := b.source(src, env)
+	if err != nil {
+		return nil, err
+	}
+	s.wg.Go(func() { s.watch(read) })
+	return s, nil
+}
+
+// source makes a source that has not read its document.
+func (b bounds) source(src config.Source, env backend.Env) (*source, *reader, error) {
 	if src.Timeout <= 0 {
 		src.Timeout = env.Limits.CallTimeout
 	}
@@ -91,7 +101,7 @@ func (b bounds) open(src config.Source, env backend.Env) (backend.Source, error)
 	s.life, s.end = context.WithCancel(context.Background())
 	var err error
 	if s.picks, err = newPicks(src); err != nil {
-		return nil, s.fault("config.pick", "cannot tell which operations are meant", "correct include, exclude or tools of this source", err)
+		return nil, nil, s.fault("config.pick", "cannot tell which operations are meant", "correct include, exclude or tools of this source", err)
 	}
 	own := []string{src.URL}
 	if src.URL == "" && src.Remote() {
@@ -101,17 +111,13 @@ func (b bounds) open(src config.Source, env backend.Env) (backend.Source, error)
 		own = append(own, a.Origins...)
 	}
 	if s.guard, err = guard(env.Egress, own...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for name, a := range src.Auth {
 		s.creds[name] = &credential{name: name, Credential: a, src: s}
 	}
 	read, err := s.reader()
-	if err != nil {
-		return nil, err
-	}
-	s.wg.Go(func() { s.watch(read) })
-	return s, nil
+	return s, read, err
 }
 
 // guard is what opens public addresses, the entries of egress.allow, and the literals in URLs of the configuration.
@@ -312,7 +318,7 @@ const (
 	codeProtocol     = "source.protocol"
 	codeUnauthorized = "source.unauthorized"
 	codeBusy         = "source.busy"
-	codeOperation    = "source.operation"
+	codeOperation    = "source.operation" // an operation of the document cannot be called
 )
 
 func (s *source) fault(code, msg, hint string, cause error) *gatehouse.Error {

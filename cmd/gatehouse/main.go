@@ -37,6 +37,7 @@ func commands() []command {
 		{"serve", "[--config FILE] [--listen ADDR] [--data DIR]", "serve everything the file publishes", runServe},
 		{"stdio", "--server NAME [--config FILE]", "serve one published server on standard input and output", runStdio},
 		{"call", "URL|SERVER [TOOL] [--arg k=v]…", "list or call tools of any MCP server", runCall},
+		{"import", "openapi FILE|URL [--report] [--out FILE]", "say what becomes of an API, and write a configuration", runImport},
 		{"config", "check FILE | schema", "say all that starting would say", runConfig},
 		{"keys", "create NAME | list | rotate NAME | revoke ID", "make and end access keys", runKeys},
 		{"version", "", "print the version", runVersion},
