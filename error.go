@@ -67,6 +67,7 @@ type RPCError struct {
 	Code    int64
 	Message string
 	Data    []byte // verified JSON, nil when absent
+	Passed  bool   // a backend's answer passed on: it says nothing of the caller's request to us
 	Err     error  // the cause: logged, never shown
 }
 

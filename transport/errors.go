@@ -19,6 +19,9 @@ func RPC(err error, callID string, era gatehouse.Era) (e wire.RPC, status int) {
 		if era == gatehouse.Modern && e.Code == gatehouse.CodeResourceNotFound {
 			e.Code = gatehouse.CodeInvalidParams
 		}
+		if x.Passed && (e.Code < gatehouse.CodeUnsupportedRev || e.Code > gatehouse.CodeHeaderMismatch) {
+			return e, http.StatusOK // a 404 or 400 would say that this endpoint did not take the request
+		}
 		return e, rpcStatus(e.Code, era)
 	case *wire.Error:
 		e = wire.RPC{Code: gatehouse.CodeInvalidRequest, Message: "Invalid request: " + x.Error(), Data: code(x.Code, "")}

@@ -314,7 +314,7 @@ func (ss *session) outcome(c *gatehouse.Call, r *run) (*gatehouse.Result, error)
 		if !ss.modern && code == gatehouse.CodeResourceNotFound && c.Client.Era == gatehouse.Modern {
 			code = gatehouse.CodeInvalidParams
 		}
-		return nil, &gatehouse.RPCError{Code: code, Message: e.Message, Data: e.Data}
+		return nil, &gatehouse.RPCError{Code: code, Message: e.Message, Data: e.Data, Passed: true}
 	}
 	raw := r.msg.Result
 	var buf [8]wire.Member

@@ -155,7 +155,7 @@ func (r *run) result() ([]byte, error) {
 		return nil, r.err
 	}
 	if r.msg.Kind == wire.Failure {
-		return nil, &gatehouse.RPCError{Code: r.msg.Error.Code, Message: r.msg.Error.Message, Data: r.msg.Error.Data}
+		return nil, &gatehouse.RPCError{Code: r.msg.Error.Code, Message: r.msg.Error.Message, Data: r.msg.Error.Data, Passed: true}
 	}
 	return r.msg.Result, nil
 }
