@@ -198,12 +198,39 @@ func (o *Outcome) check(c *clock, op *expect.Operation, doc *parsed, i int) (sam
 		o.Unsampled = strings.Join(problems, "; ")
 		return 0
 	}
+	o.strict(p, input, op, &list[0])
 	for _, s := range list {
 		samples++
 		o.Undefined = o.Undefined || s.Undefined()
 		o.sample(c, p, input, op, &s)
 	}
 	return samples
+}
+
+// strict holds the tool's schema to what it must refuse: a call without a required parameter, and an object where the
+// parameter's schema has none. A schema that accepts everything would pass all other checks.
+func (o *Outcome) strict(p *plan, input *jsonschema.Schema, op *expect.Operation, s *expect.Sample) {
+	refused := func(change func(*expect.Sample)) ([]byte, bool) {
+		t := *s
+		t.Values = slices.Clone(s.Values)
+		change(&t)
+		args, _ := arguments(p.args, op, &t)
+		raw := expect.JSON(args)
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		return raw, err == nil && input.Validate(v) != nil
+	}
+	for i, v := range s.Values[:min(len(s.Values), 5)] {
+		if v.Param.Needed() {
+			if raw, ok := refused(func(t *expect.Sample) { t.Values = slices.Delete(t.Values, i, i+1) }); !ok {
+				o.fault("not required", "without "+v.Param.In+" parameter "+v.Param.Name, raw)
+			}
+		}
+		if op.Plain(v.Param) {
+			if raw, ok := refused(func(t *expect.Sample) { t.Values[i].Value = map[string]any{"wrong": true} }); !ok {
+				o.fault("not typed", v.Param.In+" parameter "+v.Param.Name+" accepts an object", raw)
+			}
+		}
+	}
 }
 
 // samplesOf makes the samples; a panic in the generator is a fault of this program and is shown as one.

@@ -190,6 +190,8 @@ func TestSpoilt(t *testing.T) {
 		{"schema", spoil(nil, func(p *plan) { p.input = []byte(`{"$ref":"https://example.org/x"}`) }, nil)},
 		{"output schema", spoil(nil, func(p *plan) { p.output = []byte(`{"type":1}`) }, nil)},
 		{"refused", spoil(nil, func(p *plan) { p.input = []byte(`false`) }, nil)},
+		{"not required", spoil(nil, func(p *plan) { p.input = []byte(`{"type":"object"}`) }, nil)},
+		{"not typed", spoil(nil, func(p *plan) { p.input = []byte(`true`) }, nil)},
 		{"unreachable", spoil(nil, func(p *plan) { p.args = nil }, nil)},
 		{"server", spoil(nil, func(p *plan) { p.base = "https://two.example.org" }, nil)},
 		{"security", spoil(nil, func(p *plan) { p.security = [][]string{{"key"}} }, nil)},

@@ -56,6 +56,22 @@ func (op *Operation) CompareSecurity(got [][]string) string {
 	return fmt.Sprintf("%v, want %v", g, w)
 }
 
+// Needed says whether a call without the parameter is no call of the operation.
+func (q *Param) Needed() bool { return q.Required && q.Note == "" }
+
+// Plain says whether the parameter's schema allows no object: then a tool must refuse one.
+func (op *Operation) Plain(q *Param) bool {
+	*op.doc.d.fuel = enough
+	ps, err := op.doc.d.every(q.Schemas)
+	if err != nil || q.Note != "" {
+		return false
+	}
+	kinds := op.doc.d.kinds(ps)
+	return len(kinds) > 0 && !slices.Contains(kinds, "object") && !slices.Contains(kinds, "file") && !slices.ContainsFunc(kinds, func(k string) bool {
+		return !slices.Contains([]string{"string", "integer", "number", "boolean", "array", "null"}, k)
+	}) && !named(ps)
+}
+
 // EmptyBody says whether the body's schema is an object without properties that a request could hold.
 func (op *Operation) EmptyBody() bool {
 	*op.doc.d.fuel = enough
