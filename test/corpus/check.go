@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -55,9 +56,11 @@ var errCrash = errors.New("crash")
 type clock struct{ spent time.Duration }
 
 func (c *clock) run(what string, f func() error) (err error) {
-	start := time.Now()
+	runtime.LockOSThread()
+	start := used()
 	defer func() {
-		c.spent += time.Since(start)
+		c.spent += used() - start
+		runtime.UnlockOSThread()
 		if r := recover(); r != nil {
 			stack := strings.Split(string(debug.Stack()), "\n")
 			err = fmt.Errorf("%w: %s: %v at %s", errCrash, what, r, strings.TrimSpace(strings.Join(stack[min(8, len(stack)):min(12, len(stack))], " ")))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -28,24 +29,26 @@ func (m memory) String() string {
 
 // measure is the child's part.
 func measure(m mapping, file string) (*memory, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
 	out := &memory{Name: file, Bytes: int64(len(b))}
-	start := time.Now()
+	start := used()
 	doc, err := m.parse(file, b, beside(file))
 	if err != nil {
 		return nil, err
 	}
-	out.Parse, start = time.Since(start), time.Now()
+	out.Parse, start = used()-start, used()
 	out.Operations = len(doc.operations)
 	for i := range doc.operations {
 		if p, err := doc.plan(i); err == nil {
 			out.Schemas += len(p.input)
 		}
 	}
-	out.Plans = time.Since(start)
+	out.Plans = used() - start
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return out, nil // not Linux

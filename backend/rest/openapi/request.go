@@ -194,7 +194,7 @@ func querystring(media string, v []byte) string {
 
 // contentText is a value in the media type that describes a parameter.
 func contentText(media string, v []byte) string {
-	if jsonMedia(media) || strings.HasPrefix(media, "*/") || !strings.HasPrefix(string(v), `"`) {
+	if jsonMedia(media) || !strings.HasPrefix(string(v), `"`) {
 		return string(v)
 	}
 	return scalar(v)

@@ -97,6 +97,10 @@ func (c *converter) ref(n node, o wire.Object, ref string, a at) []byte {
 		}
 		return c.bare(target, a)
 	}
+	if a.chain == "allOf" && !c.output && len(o) == 1 && closed(target) {
+		a.depth++
+		return c.schema(target, a) // written out: as a parent it is not closed
+	}
 	if c.d.opt.Inline > 0 {
 		if a.hops >= c.d.opt.Inline {
 			c.cut = true
@@ -116,6 +120,13 @@ func (c *converter) ref(n node, o wire.Object, ref string, a at) []byte {
 		}
 	}
 	return out.Bytes()
+}
+
+// closed reports whether a schema says which further members an object may have.
+func closed(n node) bool {
+	o, _ := wire.ParseObject(n.raw)
+	v := string(o.Get("additionalProperties"))
+	return v != "" && v != "true" && v != "{}"
 }
 
 // finish adds the shared schemas that root needs, breadth first, so that what is deep is left open first.
@@ -314,10 +325,14 @@ func (c *converter) object(n node, o wire.Object, a at) []byte {
 			}
 			add("items", c.schema(node{n.f, m.Value}, in))
 		case "additionalProperties":
+			// JSON Schema applies it to what the other parts of an allOf declare too, and then nothing is allowed at all.
+			// Authors mean what no part declares, which has no keyword before unevaluatedProperties.
+			parts := !c.output && (a.chain == "allOf" || o.Has("allOf") || o.Has("oneOf") || o.Has("anyOf"))
 			switch {
+			case parts:
 			case wire.IsObject(m.Value):
 				add(m.Name, c.schema(node{n.f, m.Value}, in))
-			case string(m.Value) == "false" && !c.output && a.chain != "allOf":
+			case string(m.Value) == "false" && !c.output:
 				add(m.Name, m.Value)
 			}
 		case "allOf":

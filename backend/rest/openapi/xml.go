@@ -12,12 +12,13 @@ import (
 // xmlName is what the xml member of a schema says (OpenAPI, "XML Object").
 type xmlName struct {
 	name, prefix, namespace string
+	item                    string // what the elements of a list are called that does not wrap them, unless they say
 	attribute, wrapped      bool
 	content                 bool // the value is the text of its parent (nodeType text, since 3.2)
 }
 
 func (d *Doc) xmlName(n node, name string) xmlName {
-	x := xmlName{}
+	x := xmlName{item: name}
 	for _, m := range d.reach(n) {
 		o, _ := wire.ParseObject(m.raw)
 		xo, ok := wire.ParseObject(o.Get("xml"))
@@ -26,6 +27,9 @@ func (d *Doc) xmlName(n node, name string) xmlName {
 		}
 		if x.name == "" {
 			x.name = text(xo, "name")
+			if x.name != "" && !x.isList(o) { // beside type array, a name is that of the wrapper alone
+				x.item = x.name
+			}
 		}
 		if x.namespace == "" {
 			x.prefix, x.namespace = text(xo, "prefix"), text(xo, "namespace")
@@ -37,6 +41,9 @@ func (d *Doc) xmlName(n node, name string) xmlName {
 	}
 	if x.name == "" {
 		x.name = name
+	}
+	if x.wrapped {
+		x.item = x.name
 	}
 	return x
 }
@@ -109,7 +116,7 @@ func (d *Doc) element(b *bytes.Buffer, x xmlName, n node, v []byte, depth int) e
 	}
 	if el, ok := wire.Elements(v); ok {
 		items := d.items(n)
-		inner := d.xmlName(items, x.name)
+		inner := d.xmlName(items, x.item)
 		if x.wrapped {
 			startTag(b, x, nil)
 		}

@@ -92,7 +92,7 @@ func (op *Operation) bodyWant(b *Body, v any) *content {
 		pairs, open := b.fieldsOf(v, op)
 		c.form = pairs
 		for _, l := range open {
-			c.leaves = append(c.leaves, l.leaves...)
+			c.leaves = append(append(c.leaves, l.leaves...), "")
 		}
 	case isMultipart(b.Media):
 		c.multi = true
@@ -248,7 +248,9 @@ func (op *Operation) multipart(b *Body, c *content, v any) bool {
 			}
 		}
 		for _, it := range items {
-			c.parts = append(c.parts, d.onePart(k, it, itemSchema, enc, true))
+			if it != nil {
+				c.parts = append(c.parts, d.onePart(k, it, itemSchema, enc, true))
+			}
 		}
 	}
 	return true

@@ -213,8 +213,13 @@ func (op *Operation) parameters(item at) error {
 			op.Params = append(op.Params, q)
 		}
 	}
+	whole, _, _ := strings.Cut(op.Path, "?")
 	for _, name := range templates(op.Path) {
-		if _, have := index[place{"path", name}]; !have {
+		_, have := index[place{"path", name}]
+		if _, query := index[place{"query", name}]; query && !slices.Contains(templates(whole), name) {
+			have = true // the query parameter itself says what stands there
+		}
+		if !have {
 			op.Params = append(op.Params, &Param{In: "path", Name: name, Required: true, Style: "simple", Schemas: text(op.from)})
 		}
 	}

@@ -101,6 +101,8 @@ func (op *Operation) sample(variant int) (Sample, string) {
 		if m, isObject := v.(map[string]any); isObject && len(m) == 0 && q.In != "query" {
 			g.variant = Filled // RFC 6570 has no form for it, and a path must have something
 			v, ok = g.value(q.Schemas, 0)
+			m, _ = v.(map[string]any)
+			ok = ok && len(m) > 0
 		}
 		if ok && variant == Empty && !q.Required && g.d.valid(nil, q.Schemas, 0) == "" && g.says(q.Schemas, "null") {
 			v = nil
@@ -320,6 +322,9 @@ func (op *Operation) expandPath(w *want, values map[string]Value) {
 	}
 	for _, t := range strings.Split(query, "&") {
 		name, value, _ := strings.Cut(t, "=")
+		if n := templates(t); len(n) > 0 && slices.ContainsFunc(op.Params, func(q *Param) bool { return q.In == "query" && q.Name == n[0] }) {
+			continue
+		}
 		w.query = append(w.query, pair{name: formDecode(expand(name, true).encoded), value: formDecode(expand(value, true).encoded)})
 	}
 }

@@ -118,6 +118,11 @@ func (d dialect) elements(ss []at, v any, inferred string, root bool) ([]*node, 
 			if !ok {
 				return nil, false
 			}
+			for _, m := range more {
+				if slices.Equal(m.names, []string{name}) && !wrapped {
+					m.names = append(m.names, beside(ps)...)
+				}
+			}
 			list = append(list, more...)
 		}
 		if !wrapped {
@@ -152,6 +157,18 @@ func (d dialect) chosen(ps []part, v any) []part {
 			if more, err := d.parts(b); err == nil && d.valid(v, []at{b}, 0) == "" {
 				out = append(out, d.chosen(more, v)...)
 			}
+		}
+	}
+	return out
+}
+
+// beside are the names that stand in an allOf beside a list, not in its own schema: the text does not say whether they
+// are the wrapper's alone, so they are accepted for the elements.
+func beside(ps []part) []string {
+	var out []string
+	for _, p := range ps {
+		if n := p.get("xml").get("name").text(); n != "" && p.get("type").text() != "array" && !p.get("items").is() {
+			out = append(out, n)
 		}
 	}
 	return out
