@@ -54,13 +54,13 @@ func TestSample(t *testing.T) {
 // Every operation of the documents in docs is right but these.
 func TestHandMade(t *testing.T) {
 	apart := map[string]string{
-		"v30-bodies.yaml TRACE /methods":             "left out", // it echoes what was sent, credentials too
-		"v30-bodies.yaml POST /nameless":             "left out", // a multipart body that is one string: no part has a name
-		"hostile/faulty.yaml GET /dangling-param":    "left out",
-		"hostile/faulty.yaml POST /dangling-body":    "no sample",
-		"hostile/faulty.yaml POST /never":            "no sample",
-		"hostile/headers.json GET /dots/../{id}/./x": "left out",
-		"hostile/nul.json GET /nul\x00/\u202e":       "document",
+		"hand-made/v30-bodies.yaml TRACE /methods":             "left out", // it echoes what was sent, credentials too
+		"hand-made/v30-bodies.yaml POST /nameless":             "left out", // a multipart body that is one string: no part has a name
+		"hand-made/hostile/faulty.yaml GET /dangling-param":    "left out",
+		"hand-made/hostile/faulty.yaml POST /dangling-body":    "no sample",
+		"hand-made/hostile/faulty.yaml POST /never":            "no sample",
+		"hand-made/hostile/headers.json GET /dots/../{id}/./x": "left out",
+		"hand-made/hostile/nul.json GET /nul\x00/\u202e":       "document",
 	}
 	list, err := documents([]string{"docs"})
 	if err != nil {

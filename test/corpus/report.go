@@ -90,27 +90,30 @@ type Report struct {
 	Elapsed time.Duration `json:"elapsed"`
 }
 
+// groups are the collections with figures of their own: the first step of a document's name.
+func groups() []string {
+	return []string{"azure.com", "microsoft.com", "amazonaws.com", "googleapis.com", "github.com", "octokit", "hand-made"}
+}
+
 func group(name string) string {
-	for _, g := range []string{"azure.com/", "microsoft.com/", "amazonaws.com/", "googleapis.com/", "github.com/"} {
-		if strings.HasPrefix(name, g) {
-			return strings.TrimSuffix(g, "/")
-		}
+	if g, _, ok := strings.Cut(name, "/"); ok && slices.Contains(groups(), g) {
+		return g
 	}
 	return "others"
 }
 
 func report(results []*DocResult, examples int) *Report {
 	all := &Totals{Group: "all"}
-	groups := map[string]*Totals{}
+	parts := map[string]*Totals{}
 	classes := map[string]*Class{}
 	rep := &Report{}
 	for _, r := range results {
 		all.add(r)
 		name := group(r.Name)
-		if groups[name] == nil {
-			groups[name] = &Totals{Group: name}
+		if parts[name] == nil {
+			parts[name] = &Totals{Group: name}
 		}
-		groups[name].add(r)
+		parts[name].add(r)
 		if r.Fault != "" {
 			rep.Faults = append(rep.Faults, r.Name+": "+r.Fault)
 		}
@@ -133,9 +136,9 @@ func report(results []*DocResult, examples int) *Report {
 		}
 	}
 	rep.Groups = []*Totals{all}
-	for _, g := range []string{"azure.com", "microsoft.com", "amazonaws.com", "googleapis.com", "github.com", "others"} {
-		if groups[g] != nil {
-			rep.Groups = append(rep.Groups, groups[g])
+	for _, g := range append(groups(), "others") {
+		if parts[g] != nil {
+			rep.Groups = append(rep.Groups, parts[g])
 		}
 	}
 	for _, c := range classes {

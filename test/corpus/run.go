@@ -19,7 +19,7 @@ type source struct {
 	size       int64
 }
 
-// find lists the documents below the folders, by name. Folders named parts hold what documents refer to.
+// documents lists the documents below the folders, by name. Folders named parts hold what documents refer to.
 func documents(dirs []string) ([]source, error) {
 	var out []source
 	for _, dir := range dirs {
@@ -42,7 +42,7 @@ func documents(dirs []string) ([]source, error) {
 				return err
 			}
 			name, err := filepath.Rel(dir, file)
-			out = append(out, source{filepath.ToSlash(name), file, info.Size()})
+			out = append(out, source{label(dir) + filepath.ToSlash(name), file, info.Size()})
 			return err
 		})
 		if err != nil {
@@ -51,6 +51,17 @@ func documents(dirs []string) ([]source, error) {
 	}
 	slices.SortFunc(out, func(a, b source) int { return strings.Compare(a.name, b.name) })
 	return out, nil
+}
+
+// label goes before the names of documents that the big collection does not hold.
+func label(dir string) string {
+	switch filepath.Base(dir) {
+	case "generated":
+		return "octokit/"
+	case "docs":
+		return "hand-made/"
+	}
+	return ""
 }
 
 // sampled keeps n documents, the same ones every time.
