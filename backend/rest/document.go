@@ -260,7 +260,9 @@ func diff(old, d *document) []slog.Attr {
 
 // doubts logs what in the configuration does not fit the document.
 func (s *source) doubts(d *document) {
-	warn := func(msg, key, value string) { s.log.LogAttrs(s.life, slog.LevelWarn, msg, slog.String(key, value)) }
+	warn := func(what, key, value string) {
+		s.log.LogAttrs(s.life, slog.LevelWarn, "configuration does not fit the document", slog.String("fault", what), slog.String(key, value))
+	}
 	for key, list := range map[string][]config.Pick{"include": s.picks.include, "exclude": s.picks.exclude} {
 		for i, p := range list {
 			if !slices.ContainsFunc(d.doc.Operations, func(op *openapi.Operation) bool { return match(p, op) }) {

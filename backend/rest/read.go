@@ -28,7 +28,6 @@ type reader struct {
 	seen    string        // states of the files, as they were read
 	files   []string
 	sum     [sha256.Size]byte // of everything read
-	etag    string
 }
 
 func (s *source) reader() (*reader, error) {

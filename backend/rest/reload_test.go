@@ -73,7 +73,7 @@ func TestDocumentIsReadAgain(t *testing.T) {
 	}
 
 	replace(t, e.file, "openapi: 3.0.3\npaths: [")
-	until(t, "the complaint", func() bool { return strings.Contains(e.logged(), "document cannot be used; the one before stays") })
+	until(t, "the complaint", func() bool { return strings.Contains(e.logged(), "document cannot be used\" one_before_stays=true") })
 	if e.names() != "b c" || e.Status().State != "ready" || e.Status().Err != nil {
 		t.Errorf("after a bad document: tools %s, status %+v", e.names(), e.Status())
 	}
@@ -132,8 +132,7 @@ func TestRemoteDocument(t *testing.T) {
 	other := newAPI(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "a: {get: {operationId: shared, responses: {'200': {description: ok}}}}\n")
 	})
-	var a *api
-	a = newAPI(t, func(w http.ResponseWriter, r *http.Request) {
+	a := newAPI(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/docs/openapi.yaml":
 			http.Redirect(w, r, "/v2/openapi.yaml", http.StatusFound)

@@ -201,11 +201,7 @@ func (s *source) setState(d *document, err error) {
 		state = "broken"
 	}
 	if err != nil && (s.err == nil || s.err.Error() != err.Error()) {
-		msg := "document cannot be used"
-		if d != nil {
-			msg = "document cannot be used; the one before stays"
-		}
-		s.log.LogAttrs(s.life, slog.LevelError, msg, slog.Any("error", err))
+		s.log.LogAttrs(s.life, slog.LevelError, "document cannot be used", slog.Bool("one_before_stays", d != nil), slog.Any("error", err))
 	}
 	if err == nil && s.err != nil && d != nil {
 		s.log.LogAttrs(s.life, slog.LevelInfo, "document can be used again")
