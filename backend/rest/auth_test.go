@@ -88,16 +88,23 @@ func TestTokenIsRenewedBeforeItEnds(t *testing.T) {
 	})
 	a := newAPI(t, nil)
 	e := oauthSource(t, srv.URL, a.URL, ", scopes: [], tokenURL: '"+srv.URL+"/token'")
-	now := time.Now()
-	e.env.Now = func() time.Time { return now }
+	later := func(d time.Duration) {
+		c := e.creds["oauth"]
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, k := range c.m { // as if the time had passed
+			k.mu.Lock()
+			k.ends = k.ends.Add(-d)
+			k.mu.Unlock()
+		}
+	}
 	for _, c := range []struct {
 		after time.Duration
 		token string
 		asked int32
-	}{{0, "t1", 1}, {79 * time.Second, "t1", 1}, {81 * time.Second, "t1", 2}, {82 * time.Second, "t3", 3}} {
-		now = now.Add(c.after)
+	}{{0, "t1", 1}, {70 * time.Second, "t1", 1}, {15 * time.Second, "t1", 2}, {0, "t3", 3}} {
+		later(c.after)
 		e.run("get", "{}")
-		now = now.Add(-c.after)
 		if got := strings.Join(a.requests(), ""); got != "GET /a\nAuthorization: Bearer "+c.token+"\n" || asked.Load() != c.asked {
 			t.Errorf("after %v: %sand %d asked for, want %s and %d", c.after, got, asked.Load(), c.token, c.asked)
 		}

@@ -54,6 +54,16 @@ func Package(t testing.TB, name string) (dir string, env []string) {
 	return dir, env
 }
 
+// Python returns the interpreter of the environment in test/python, which must have the module.
+func Python(t testing.TB, module string) string {
+	t.Helper()
+	python := filepath.Join(Root(), "test", "python", ".venv", "bin", "python")
+	if err := exec.Command(python, "-c", "import "+module).Run(); err != nil {
+		Missing(t, "Python with "+module, "run python3 -m venv .venv && .venv/bin/pip install -r requirements.txt in test/python")
+	}
+	return python
+}
+
 var builds struct {
 	sync.Mutex
 	dir  string
