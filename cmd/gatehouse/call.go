@@ -112,7 +112,9 @@ func dialURL(server, key, era string) (*caller, error) {
 	if key != "" {
 		src.Headers = map[string]gatehouse.Secret{"Authorization": gatehouse.NewSecret("Bearer " + key)}
 	}
-	s, err := upstream.HTTP.Open(src, backend.Env{Server: server, Label: "1", Log: slog.New(slog.DiscardHandler), Limits: config.DefaultLimits, Emit: func(backend.Event) {}, Now: time.Now})
+	limits := config.DefaultLimits
+	limits.Tools, limits.ListPages = 100_000, 1000 // a person asks, and a large API has many operations
+	s, err := upstream.HTTP.Open(src, backend.Env{Server: server, Label: "1", Log: slog.New(slog.DiscardHandler), Limits: limits, Emit: func(backend.Event) {}, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
