@@ -66,7 +66,7 @@ func TestDocumentIsReadAgain(t *testing.T) {
 	until(t, "the event", func() bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		return len(e.events) == 1 && e.events[0].Kind == backend.ToolsChanged
+		return len(e.events) == 2 && e.events[1].Kind == backend.ToolsChanged // one for the first reading
 	})
 	if !strings.Contains(e.logged(), `msg="document has changed" tools=2 left_out=0 added=c removed=a changed=b`) {
 		t.Errorf("log: %s", e.logged())

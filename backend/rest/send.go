@@ -85,12 +85,12 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // follow sends the request, follows redirects on the same server, and gets a new token once when the one it has is refused.
 func (s *source) follow(ctx context.Context, p *planned, r *openapi.Request) (*answer, error) {
 	out := egress.Request{Method: r.Method, Path: p.prefix + r.Path, Body: r.Body}
-	base := make([]egress.Field, 0, len(r.Header)+len(s.cfg.Headers)+len(p.signs))
+	base := make([]egress.Field, 0, len(r.Header)+len(s.extra)+len(p.signs))
 	for _, f := range r.Header {
 		base = append(base, egress.Field(f))
 	}
-	for name, v := range s.cfg.Headers {
-		base = set(base, name, v.Reveal())
+	for _, f := range s.extra {
+		base = set(base, f.Name, f.Value)
 	}
 	renewed := false
 	for hops := 0; ; hops++ {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -52,6 +53,7 @@ type source struct {
 	picks picks
 	guard *egress.Guard // of calls
 	creds map[string]*credential
+	extra []egress.Field // headers of the configuration, in order
 	slots *limit.Slots
 	brk   limit.Breaker
 	held  held
@@ -115,6 +117,9 @@ func (b bounds) source(src config.Source, env backend.Env) (*source, *reader, er
 	}
 	for name, a := range src.Auth {
 		s.creds[name] = &credential{name: name, Credential: a, src: s}
+	}
+	for _, name := range slices.Sorted(maps.Keys(src.Headers)) {
+		s.extra = append(s.extra, egress.Field{Name: name, Value: src.Headers[name].Reveal()})
 	}
 	read, err := s.reader()
 	return s, read, err
@@ -186,9 +191,7 @@ func (s *source) load(r *reader) error {
 	s.now.Store(d)
 	s.setState(d, nil)
 	s.announce(old, d)
-	if s.version > 1 || old != nil {
-		s.env.Emit(backend.Event{Kind: backend.ToolsChanged})
-	}
+	s.env.Emit(backend.Event{Kind: backend.ToolsChanged}) // the first time too: somebody may have been told that there is nothing
 	return nil
 }
 

@@ -98,7 +98,11 @@ func (h *house) prepare(ctx context.Context, parent string) (*setup, error) {
 	if g.addr, err = freeAddr(); err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("listen: %s\ndata: data\nservers:\n  legacy: {sources: [{mcp: \"http://%s/legacy/mcp\", era: legacy}]}\n  modern: {sources: [{mcp: \"http://%s/modern/mcp\", era: modern}]}\n", g.addr, h.upstream.addr, h.upstream.addr)
+	text := fmt.Sprintf("listen: %s\ndata: data\nservers:\n  legacy: {sources: [{mcp: \"http://%s/legacy/mcp\", era: legacy}]}\n  modern: {sources: [{mcp: \"http://%s/modern/mcp\", era: modern}]}\n"+
+		"  rest: {sources: [{openapi: echo.yaml, url: \"http://%s\"}]}\n", g.addr, h.upstream.addr, h.upstream.addr, h.upstream.addr)
+	if err := os.WriteFile(filepath.Join(dir, "echo.yaml"), []byte(restDocument), 0o600); err != nil {
+		return nil, err
+	}
 	if err := os.WriteFile(g.file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func runAll() error {
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; each measures every target once, at most 20")
 	flag.DurationVar(&o.window, "window", 1500*time.Millisecond, "time of one measurement, at most 10s")
 	flag.StringVar(&o.data, "data", os.TempDir(), "folder on the disk the record is to be synced to")
-	flag.StringVar(&o.only, "only", "calls,lists,start,sessions", "parts to run")
+	flag.StringVar(&o.only, "only", "calls,rest,lists,start,sessions", "parts to run")
 	flag.StringVar(&o.build, "gatehouse", "", "gateway program to measure (default: build ./cmd/gatehouse, stripped)")
 	flag.Parse()
 	if o.rounds < 1 || o.rounds > maxRounds || o.window < 100*time.Millisecond || o.window > maxWindow || flag.NArg() > 0 {
@@ -69,7 +69,7 @@ func runAll() error {
 	parts := []struct {
 		name string
 		run  func(context.Context) error
-	}{{"start", h.measureStart}, {"calls", h.measureCalls}, {"lists", h.measureLists}, {"sessions", h.measureSessions}}
+	}{{"start", h.measureStart}, {"calls", h.measureCalls}, {"rest", h.measureREST}, {"lists", h.measureLists}, {"sessions", h.measureSessions}}
 	h.describe(os.Stdout)
 	for _, p := range parts {
 		if !strings.Contains(","+o.only+",", ","+p.name+",") {

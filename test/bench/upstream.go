@@ -38,11 +38,30 @@ func runUpstream(args []string) error {
 	return srv.ListenAndServe()
 }
 
+// restDocument describes the same echo as a REST API, with checked arguments and a described answer.
+const restDocument = `openapi: 3.0.3
+info: {title: echo, version: "1"}
+paths:
+  /echo:
+    get:
+      operationId: echo
+      parameters: [{name: message, in: query, required: true, schema: {type: string, maxLength: 100}}]
+      responses:
+        '200': {description: ok, content: {application/json: {schema: {type: object, properties: {message: {type: string}, length: {type: integer}}}}}}
+`
+
 type upstream struct{ list []byte }
 
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
+	case http.MethodGet:
+		if message := r.URL.Query().Get("message"); message != "" { // the REST API, see restDocument
+			answer(w, http.StatusOK, fmt.Appendf(nil, `{"message":%q,"length":%d}`, message, len(message)))
+			return
+		}
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
 	case http.MethodDelete:
 		w.WriteHeader(http.StatusNoContent)
 		return
