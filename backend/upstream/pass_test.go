@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gatehouse"
 	"gatehouse/config"
@@ -220,10 +221,15 @@ func TestTimeoutIsTold(t *testing.T) {
 // slowPeer reads nothing until it is let.
 type slowPeer struct {
 	peer
-	let chan struct{}
+	waiting chan struct{} // gets a token once something waits for it; capacity 1
+	let     chan struct{}
 }
 
 func (p *slowPeer) Notify(ctx context.Context, method string, params []byte) error {
+	select {
+	case p.waiting <- struct{}{}:
+	default:
+	}
 	<-p.let
 	return p.peer.Notify(ctx, method, params)
 }
@@ -233,11 +239,16 @@ func TestSlowCallerKeepsNobodyWaiting(t *testing.T) {
 	src := childSource("reports progress")
 	src.Sessions = "shared"
 	h := newHouse(t, calm, limits(), src)
-	slow := &slowPeer{let: make(chan struct{})}
+	slow := &slowPeer{waiting: make(chan struct{}, 1), let: make(chan struct{})}
 	a, b := call("a", "t", `{"whose":"a"}`), call("b", "t", `{"whose":"a"}`)
 	a.Peer, a.ProgressToken, b.ProgressToken = slow, []byte("1"), []byte("1")
 	got := make(chan string, 1)
 	go func() { got <- h.do(a) }()
+	select {
+	case <-slow.waiting:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the slow caller is told nothing")
+	}
 	if s := h.do(b); s != asGood {
 		t.Errorf("call of another = %s", s)
 	}
