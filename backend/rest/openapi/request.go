@@ -303,6 +303,9 @@ func (p *Plan) writeBody(r *Request, a arguments) error {
 			r.Body = []byte(scalar(whole))
 		}
 	case multipartBody:
+		if whole != nil && !wire.IsObject(whole) {
+			return bad(p.whole, "must be an object: each of its members becomes a part")
+		}
 		r.Body, media, err = p.multipart(media, members)
 	case xmlBody:
 		if r.Body, err = p.xml(whole, members); err != nil {

@@ -141,6 +141,11 @@ func (d *Doc) element(b *bytes.Buffer, x xmlName, n node, v []byte, depth int) e
 	}
 	props := map[string]node{}
 	d.propertySchemas(props, n, 0)
+	for _, m := range o {
+		if _, have := props[m.Name]; !have {
+			props[m.Name] = d.others(n)
+		}
+	}
 	var attrs []wire.Member
 	for _, m := range o {
 		if y := d.xmlName(props[m.Name], m.Name); y.attribute && !wire.IsNull(m.Value) {
@@ -192,6 +197,17 @@ func (d *Doc) items(n node) node {
 		o, _ := wire.ParseObject(m.raw)
 		if o.Has("items") {
 			return node{m.f, o.Get("items")}
+		}
+	}
+	return node{n.f, nil}
+}
+
+// others is the schema of the members that an object does not declare.
+func (d *Doc) others(n node) node {
+	for _, m := range d.reach(n) {
+		o, _ := wire.ParseObject(m.raw)
+		if wire.IsObject(o.Get("additionalProperties")) {
+			return node{m.f, o.Get("additionalProperties")}
 		}
 	}
 	return node{n.f, nil}

@@ -39,6 +39,9 @@ func (b *Body) prepare(g *gen) {
 	case isJSON(b.Media):
 	case isMultipart(b.Media):
 		g.files = true
+		if ps, err := g.d.every(b.Schemas); err == nil && g.d.kinds(ps) == nil && !hasChoice(ps) {
+			b.Schemas = append(slices.Clone(b.Schemas), at{b.content.f, map[string]any{"type": "object"}}) // parts have names
+		}
 	case bare(b.Media) == "application/x-www-form-urlencoded":
 		for _, e := range b.content.get("encoding").object() {
 			if m, _ := e.(map[string]any); m["allowReserved"] == true {

@@ -343,6 +343,33 @@ paths:
       responses: {}
 `
 
+// The order of a list counts, that of different elements does not.
+func TestXMLOrder(t *testing.T) {
+	s, _ := decode([]byte(`{"xml":{"name":"r"},"properties":{"a":{"type":"array","items":{"type":"string"}},"b":{"type":"string"}}}`))
+	v, _ := decodeJSON([]byte(`{"a":["1","2"],"b":"x"}`))
+	want, ok := (dialect{fuel: fuel()}).document([]at{{&file{set: &Files{}, root: s}, s}}, v)
+	if !ok {
+		t.Fatal("no document")
+	}
+	for _, c := range []struct {
+		doc  string
+		same bool
+	}{
+		{"<r><a>1</a><a>2</a><b>x</b></r>", true},
+		{"<r><b>x</b><a>1</a><a>2</a></r>", true},
+		{"<r><a>2</a><a>1</a><b>x</b></r>", false},
+		{"<r><a>1</a><b>x</b></r>", false},
+	} {
+		got, err := parseXML([]byte(c.doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why := want.differs(got); (why == "") != c.same {
+			t.Errorf("%s: %q", c.doc, why)
+		}
+	}
+}
+
 func TestMultipart(t *testing.T) {
 	samples, _ := read(t, multipartDoc).Operations[0].Samples()
 	full := samples[len(samples)-1]

@@ -52,7 +52,7 @@ func (s *Sample) Undefined() bool { return len(s.want.loose) > 0 }
 // Samples makes the samples of an operation; problems says what could not be sampled.
 func (op *Operation) Samples() (out []Sample, problems []string) {
 	out, problems = op.samples()
-	if len(out) == 0 && op.Body != nil {
+	if len(out) == 0 {
 		op.doc.d.merged = true
 		out, _ = op.samples()
 		op.doc.d.merged = false

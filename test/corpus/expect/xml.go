@@ -17,7 +17,8 @@ type node struct {
 	attrs map[string]string
 	text  string
 	kids  []*node
-	any   bool // what is inside has no prescribed form
+	any   bool   // what is inside has no prescribed form
+	list  string // the property whose list it is an element of
 }
 
 // document is the XML document for a value of the schemas.
@@ -119,6 +120,7 @@ func (d dialect) elements(ss []at, v any, inferred string, root bool) ([]*node, 
 				return nil, false
 			}
 			for _, m := range more {
+				m.list = inferred + "[]"
 				if slices.Equal(m.names, []string{name}) && !wrapped {
 					m.names = append(m.names, beside(ps)...)
 				}
@@ -296,16 +298,38 @@ func (n *node) differs(got *node) string {
 	if len(n.kids) == 0 && n.text != got.text && strings.TrimSpace(n.text) != strings.TrimSpace(got.text) {
 		return fmt.Sprintf("%s: text %q, want %q", at, got.text, n.text)
 	}
-	rest := slices.Clone(got.kids)
+	if why := n.kidsDiffer(got); why != "" {
+		return at + why
+	}
+	return ""
+}
+
+// kidsDiffer matches the elements below. Lists may share a name, so each element is looked for among all of its name; the
+// order of one list must be kept.
+func (n *node) kidsDiffer(got *node) string {
+	taken := make([]bool, len(got.kids))
+	last, before := -1, ""
 	for _, k := range n.kids {
-		i := slices.IndexFunc(rest, func(g *node) bool { return k.names == nil || slices.Contains(k.names, g.names[0]) })
-		if i < 0 {
-			return fmt.Sprintf("%s: no element %s", at, strings.Join(k.names, " or "))
+		found, why := -1, "/"+strings.Join(k.names, " or ")+": not there"
+		for i, g := range got.kids {
+			if taken[i] || k.names != nil && !slices.Contains(k.names, g.names[0]) {
+				continue
+			}
+			w := k.differs(g)
+			if w == "" {
+				found = i
+				break
+			}
+			why = w
 		}
-		if why := k.differs(rest[i]); why != "" {
-			return at + why
+		if found < 0 {
+			return why
 		}
-		rest = slices.Delete(rest, i, i+1)
+		if k.list != "" && k.list == before && found < last {
+			return "/" + got.kids[found].names[0] + ": out of order"
+		}
+		taken[found] = true
+		last, before = found, k.list
 	}
 	return ""
 }
