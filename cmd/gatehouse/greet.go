@@ -50,7 +50,11 @@ func (s *serving) greet(base string) error {
 	fmt.Fprintln(s.out, "access: every caller who signs in may call every tool; there are no rules yet")
 	if first {
 		url, file := g.Servers[names[0]], s.cfg.File
-		fmt.Fprintf(s.out, firstStart, expires.Format(time.DateOnly), g.Key, names[0], url, g.Key)
+		var entries []string
+		for _, name := range names {
+			entries = append(entries, fmt.Sprintf(mcpServer, name, g.Servers[name], g.Key))
+		}
+		fmt.Fprintf(s.out, firstStart, expires.Format(time.DateOnly), g.Key, strings.Join(entries, ",\n"))
 		fmt.Fprintf(s.out, nextThings, g.Key, self(), url, self(), file, file)
 	}
 	return nil
@@ -65,14 +69,17 @@ mcp.json for VS Code (.vscode/mcp.json):
 
 {
   "servers": {
-    %q: {
-      "type": "http",
-      "url": %q,
-      "headers": { "Authorization": "Bearer %s" }
-    }
+%s
   }
 }
 `
+
+// mcpServer is one server of mcp.json.
+const mcpServer = `    %q: {
+      "type": "http",
+      "url": %q,
+      "headers": { "Authorization": "Bearer %s" }
+    }`
 
 const nextThings = `
 Three things to try next, in another terminal:
