@@ -90,6 +90,15 @@ func admitted(ctx context.Context) {
 	}
 }
 
+// maxRequests is how many requests one connection may bring before it is closed in good order (over HTTP/2 by GOAWAY).
+const maxRequests = 10_000
+
+// worn counts a request of the connection, and reports whether it was the last one it may bring.
+func worn(ctx context.Context) bool {
+	c, ok := ctx.Value(connKey{}).(*countedConn)
+	return ok && c.requests.Add(1) >= maxRequests
+}
+
 // limitedListener bounds the connections of one address before anybody has signed in on them.
 type limitedListener struct {
 	net.Listener
@@ -127,6 +136,7 @@ type countedConn struct {
 	l        *limitedListener
 	host     string
 	released atomic.Bool
+	requests atomic.Int64
 }
 
 func (c *countedConn) release() {

@@ -85,6 +85,9 @@ func parsePath(path string) (server string, e endpoint) {
 
 // ServeHTTP judges the request line and the headers, then who is calling, and only then reads the body.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if worn(r.Context()) {
+		w.Header()["Connection"] = connClose
+	}
 	if len(r.TransferEncoding) > 0 { // a length sent besides is dropped unseen, and another reader parts the connection there (RFC 9112, 6.1)
 		w.Header()["Connection"] = connClose
 	}
