@@ -277,8 +277,11 @@ type gathered struct {
 	steps    int
 }
 
-// maxGather bounds the schemas that are looked at for the properties of one.
-const maxGather = 500
+// maxGather bounds the schemas that are looked at for the properties of one, and maxBoth what several say of one property.
+const (
+	maxGather = 500
+	maxBoth   = 64 << 10
+)
 
 // plain lists the properties of an object schema. ok says that nothing but them describes the value: then each can be an
 // argument of its own.
@@ -302,7 +305,9 @@ func (g *gathered) add(p prop) {
 		g.props = append(g.props, p)
 		return
 	}
-	if q := &g.props[i]; q.schema.f == p.schema.f && string(q.schema.raw) != string(p.schema.raw) {
+	if q := &g.props[i]; len(q.schema.raw)+len(p.schema.raw) > maxBoth {
+		g.plain = false
+	} else if q.schema.f == p.schema.f && string(q.schema.raw) != string(p.schema.raw) {
 		both := append(append(append(append([]byte(`{"allOf":[`), q.schema.raw...), ','), p.schema.raw...), "]}"...)
 		q.schema = node{p.schema.f, both}
 	}

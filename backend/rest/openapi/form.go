@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gatehouse/wire"
@@ -11,7 +12,7 @@ import (
 
 // form writes an application/x-www-form-urlencoded body. A property whose encoding gives a style follows it; of the
 // others, lists repeat and objects are JSON text (OpenAPI 3.0.4 and 3.1.1, "Support for x-www-form-urlencoded").
-func (p *Plan) form(members wire.Object) string {
+func (p *Plan) form(members wire.Object) (string, error) {
 	var b strings.Builder
 	add := func(x pair) {
 		if b.Len() > 0 {
@@ -23,6 +24,13 @@ func (p *Plan) form(members wire.Object) string {
 		e, ok := p.body.encoding[m.Name]
 		if ok && e.styled {
 			for _, x := range pairs(m.Name, e.style, e.explode, e.reserved, m.Value) {
+				if x.name != m.Name && (members.Has(x.name) || p.body.declares(x.name)) {
+					path := p.whole
+					if i := slices.IndexFunc(p.body.props, func(o prop) bool { return o.name == m.Name }); p.body.flat && i >= 0 {
+						path = p.member[i]
+					}
+					return "", stray(path, x.name)
+				}
 				add(x)
 			}
 			continue
@@ -41,7 +49,12 @@ func (p *Plan) form(members wire.Object) string {
 			}
 		}
 	}
-	return b.String()
+	return b.String(), nil
+}
+
+// declares reports whether the body has a property of that name.
+func (b *body) declares(name string) bool {
+	return slices.ContainsFunc(b.props, func(o prop) bool { return o.name == name })
 }
 
 // multipart writes a multipart body, a part for each value (RFC 7578). Lists become several parts of one name.

@@ -31,11 +31,11 @@ func (c *converter) keyword(n node, o wire.Object, m wire.Member, in, same at, a
 	}
 	switch m.Name {
 	case "enum":
-		if el, ok := wire.Elements(m.Value); ok && len(el) > 0 {
+		if el, ok := wire.Elements(m.Value); ok && len(el) > 0 && len(m.Value) <= c.budget {
 			add("enum", m.Value)
 		}
 	case "const":
-		if modern {
+		if modern && len(m.Value) <= c.budget {
 			add("const", m.Value)
 		}
 	case "default":

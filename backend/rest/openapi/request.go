@@ -3,6 +3,8 @@ package openapi
 import (
 	"encoding/base64"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	"gatehouse"
@@ -90,7 +92,11 @@ func (p *Plan) fill(b *strings.Builder, template []segment, a arguments) error {
 			return bad(q.path, "must not contain control characters")
 		}
 		if q.media != "" {
-			b.WriteString(escape(contentText(q.media, v), ""))
+			s := contentText(q.media, v)
+			if s == "" {
+				return bad(q.path, "must not be empty")
+			}
+			b.WriteString(escape(s, ""))
 			continue
 		}
 		t, err := segmentValue(&q.param, v)
@@ -124,9 +130,16 @@ func hasControl(v []byte) bool {
 	return false
 }
 
-// check refuses a path whose values made it one of another place: a segment "." or "..", which servers resolve.
+// check refuses a path whose values made it one of another place: a segment "." or "..", which servers resolve. Many of
+// them decode first, some twice, take "\\" for "/" or set what follows ";" aside, so these forms are refused as well.
 func (p *Plan) check(path string) error {
-	for _, s := range strings.Split(path, "/") {
+	for range 3 {
+		if d, err := url.PathUnescape(path); err == nil {
+			path = d
+		}
+	}
+	for s := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+		s, _, _ = strings.Cut(s, ";")
 		if s == "." || s == ".." {
 			for _, t := range p.path {
 				if t.param >= 0 {
@@ -143,6 +156,10 @@ func (p *Plan) queryOf(a arguments) (string, error) {
 	if err := p.fill(&b, p.query, a); err != nil {
 		return "", err
 	}
+	fixed, _ := url.ParseQuery(b.String()) // what cannot be read has no name to guard
+	taken := func(name string) bool {
+		return fixed.Has(name) || slices.ContainsFunc(p.params, func(q bound) bool { return q.in == "query" && q.name == name })
+	}
 	for i := range p.params {
 		q := &p.params[i]
 		v := a.get(q.path)
@@ -150,8 +167,19 @@ func (p *Plan) queryOf(a arguments) (string, error) {
 			continue
 		}
 		switch {
+		case q.in == "querystring" && formMedia(q.media) && wire.IsObject(v):
+			for _, x := range querystring(v) {
+				if taken(x.name) {
+					return "", stray(q.path, x.name)
+				}
+				if b.Len() > 0 {
+					b.WriteByte('&')
+				}
+				x.write(&b)
+			}
+			continue
 		case q.in == "querystring":
-			s := querystring(q.media, v)
+			s := escape(contentText(q.media, v), "")
 			if s != "" && b.Len() > 0 {
 				b.WriteByte('&')
 			}
@@ -165,6 +193,9 @@ func (p *Plan) queryOf(a arguments) (string, error) {
 			continue
 		}
 		for _, x := range pairs(q.name, q.style, q.explode, q.reserved, v) {
+			if x.name != q.name && taken(x.name) {
+				return "", stray(q.path, x.name)
+			}
 			if b.Len() > 0 {
 				b.WriteByte('&')
 			}
@@ -174,22 +205,22 @@ func (p *Plan) queryOf(a arguments) (string, error) {
 	return b.String(), nil
 }
 
-// querystring writes a whole query string (OpenAPI 3.2, in: querystring).
-func querystring(media string, v []byte) string {
-	o, ok := wire.ParseObject(v)
-	if !ok || !strings.HasPrefix(media, "application/x-www-form-urlencoded") {
-		return escape(contentText(media, v), "")
-	}
-	var b strings.Builder
+// stray is a member of a free object that would be sent as a parameter which has its own place, and perhaps a fixed value.
+func stray(path []string, name string) error {
+	return bad(path, "has a member that would be sent as %q, which is another parameter", clip(name, 64))
+}
+
+// querystring makes the pairs of a whole query string (OpenAPI 3.2, in: querystring).
+func querystring(v []byte) (out []pair) {
+	o, _ := wire.ParseObject(v)
 	for _, m := range o {
-		for _, x := range pairs(m.Name, "form", true, false, m.Value) {
-			if b.Len() > 0 {
-				b.WriteByte('&')
-			}
-			x.write(&b)
-		}
+		out = append(out, pairs(m.Name, "form", true, false, m.Value)...)
 	}
-	return b.String()
+	return out
+}
+
+func formMedia(media string) bool {
+	return strings.HasPrefix(media, "application/x-www-form-urlencoded")
 }
 
 // contentText is a value in the media type that describes a parameter.
@@ -216,6 +247,9 @@ func (p *Plan) headers(r *Request, a arguments) error {
 			s = headerValue(v, q.explode)
 		default:
 			for _, x := range pairs(q.name, "form", q.explode, false, v) {
+				if x.name != q.name && slices.ContainsFunc(p.params, func(o bound) bool { return o.in == "cookie" && o.name == x.name }) {
+					return stray(q.path, x.name)
+				}
 				c, err := cookie(x, q.style)
 				if err != nil {
 					return bad(q.path, "%v", err)
@@ -225,7 +259,11 @@ func (p *Plan) headers(r *Request, a arguments) error {
 			continue
 		}
 		if q.in == "cookie" {
-			cookies = append(cookies, q.name+"="+escape(s, "!#$&'()*+/:<=>?@[]^`{|}"))
+			name := q.name
+			if !isToken(name) {
+				name = escape(name, "")
+			}
+			cookies = append(cookies, name+"="+escape(s, "!#$&'()*+/:<=>?@[]^`{|}"))
 			continue
 		}
 		if err := fieldText(s); err != nil {
@@ -298,7 +336,11 @@ func (p *Plan) writeBody(r *Request, a arguments) error {
 			r.Body = members.Bytes()
 		}
 	case formBody:
-		r.Body = []byte(p.form(members))
+		form, ferr := p.form(members)
+		if ferr != nil {
+			return ferr
+		}
+		r.Body = []byte(form)
 		if members == nil && whole != nil {
 			r.Body = []byte(scalar(whole))
 		}
@@ -356,6 +398,9 @@ func fileOf(v []byte) (f upload, err error) {
 		if found && strings.HasSuffix(head, ";base64") {
 			if s = b64; f.media == "" {
 				f.media = strings.TrimSuffix(head, ";base64")
+			}
+			if f.media != "" && !(printable(f.media) && strings.Contains(f.media, "/")) {
+				return f, fmt.Errorf("has a data: URI whose type is none such as image/png")
 			}
 		}
 	}

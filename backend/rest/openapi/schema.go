@@ -16,14 +16,14 @@ type converter struct {
 	output bool // of an answer: nothing is required, null is accepted everywhere, write-only members are left out
 	budget int
 	level  int // of levels
-	nodes  int
-	made   // of the schema in hand
+	made       // of the schema in hand
 }
 
 // made is what a conversion came to, besides its schema.
 type made struct {
 	refs    []loc // shared schemas it refers to, in order
 	cut     bool  // something was left open
+	steps   int   // schemas that were looked at
 	dropped int   // patterns left out
 }
 
@@ -74,7 +74,7 @@ func (c *converter) schema(n node, a at) []byte {
 		return n.raw
 	}
 	o, ok := wire.ParseObject(n.raw)
-	if c.nodes++; !ok || a.depth > levels[c.level].depth || c.nodes > maxNodes {
+	if c.steps++; !ok || a.depth > levels[c.level].depth || c.steps > maxNodes {
 		c.cut = c.cut || ok
 		return anything
 	}
@@ -141,8 +141,9 @@ func (c *converter) finish(root wire.Object) []byte {
 		}
 		have[queue[i]] = true
 		x := def{out: anything, made: made{cut: true}}
-		if used <= c.budget {
-			if y := c.d.def(queue[i], c.output, c.level); used+len(y.out) <= c.budget+c.budget/2 {
+		if used <= c.budget && c.steps <= maxNodes {
+			y := c.d.def(queue[i], c.output, c.level)
+			if c.steps += y.steps; used+len(y.out) <= c.budget+c.budget/2 {
 				x = y
 			}
 		}

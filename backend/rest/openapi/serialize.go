@@ -189,6 +189,9 @@ func segmentValue(q *param, v []byte) (string, error) {
 		}
 		for _, e := range el {
 			s := esc(scalar(e))
+			if s == "" && len(el) == 1 {
+				return "", fmt.Errorf("must not be empty")
+			}
 			if named && q.explode {
 				s = esc(q.name) + "=" + s
 			}

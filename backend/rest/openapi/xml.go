@@ -140,7 +140,8 @@ func (d *Doc) element(b *bytes.Buffer, x xmlName, n node, v []byte, depth int) e
 		return nil
 	}
 	props := map[string]node{}
-	d.propertySchemas(props, n, 0)
+	steps := maxGather
+	d.propertySchemas(props, n, 0, &steps)
 	for _, m := range o {
 		if _, have := props[m.Name]; !have {
 			props[m.Name] = d.others(n)
@@ -214,12 +215,13 @@ func (d *Doc) others(n node) node {
 }
 
 // propertySchemas adds the schemas of an object's properties to out, those of its allOf and of its choices included.
-func (d *Doc) propertySchemas(out map[string]node, n node, depth int) {
-	m := d.behind(n)
-	o, _ := wire.ParseObject(m.raw)
-	if depth > 4 || len(out) > 2000 {
+// steps bounds the schemas that are looked at: choices of choices would be too many.
+func (d *Doc) propertySchemas(out map[string]node, n node, depth int, steps *int) {
+	if *steps--; *steps < 0 || depth > 4 || len(out) > 2000 {
 		return
 	}
+	m := d.behind(n)
+	o, _ := wire.ParseObject(m.raw)
 	props, _ := wire.ParseObject(o.Get("properties"))
 	for _, p := range props {
 		if _, have := out[p.Name]; !have {
@@ -229,7 +231,7 @@ func (d *Doc) propertySchemas(out map[string]node, n node, depth int) {
 	for _, list := range []string{"allOf", "anyOf", "oneOf"} {
 		el, _ := wire.Elements(o.Get(list))
 		for _, e := range el[:min(len(el), 20)] {
-			d.propertySchemas(out, node{m.f, e}, depth+1)
+			d.propertySchemas(out, node{m.f, e}, depth+1, steps)
 		}
 	}
 }

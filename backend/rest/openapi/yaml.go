@@ -22,7 +22,7 @@ func yamlToJSON(b []byte) ([]byte, error) {
 		return nil, fmt.Errorf("it is empty")
 	}
 	// Aliases are written out, so the values are bounded by what a document of this length could say plainly.
-	w := &yamlWriter{out: make([]byte, 0, len(b)), left: 10_000 + 4*len(b)}
+	w := &yamlWriter{out: make([]byte, 0, len(b)), left: 10_000 + 4*len(b), most: min(maxDocument, 16<<20+8*len(b))}
 	w.value(doc.Content[0], 0)
 	if w.err != nil {
 		return nil, w.err
@@ -36,11 +36,12 @@ func yamlToJSON(b []byte) ([]byte, error) {
 type yamlWriter struct {
 	out  []byte
 	left int // values that may still come
+	most int // bytes that may be written
 	err  error
 }
 
 func (w *yamlWriter) value(n *yaml.Node, depth int) {
-	if w.left--; w.err == nil && (w.left < 0 || depth > 500 || len(w.out) > maxDocument) {
+	if w.left--; w.err == nil && (w.left < 0 || depth > 500 || len(w.out) > w.most) {
 		w.err = fmt.Errorf("line %d: it has too many or too deep values", n.Line)
 	}
 	if w.err != nil {
@@ -84,6 +85,7 @@ func (w *yamlWriter) object(n *yaml.Node, depth int) {
 					v = v.Alias
 				}
 				if v.Kind == yaml.SequenceNode {
+					w.left -= len(v.Content)
 					for _, e := range v.Content {
 						add(e, true, depth+1)
 					}
