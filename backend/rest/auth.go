@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"gatehouse/backend/rest/openapi"
 	"gatehouse/config"
 	"gatehouse/egress"
+	"gatehouse/wire"
 )
 
 // credential is one entry of the source's auth.
@@ -141,50 +143,91 @@ func (d *document) sign(p *planned) (signs []sign, wants string) {
 
 // reaches reports whether the credential may be sent to a server: the API's own, or one that is listed.
 func (c *credential) reaches(d *document, base *url.URL) bool {
-	home := d.home()
-	if c.src.cfg.URL != "" {
-		home, _ = url.Parse(c.src.cfg.URL)
-	}
-	if home != nil && origin(home) == origin(base) {
-		return true
-	}
-	return slices.ContainsFunc(c.Origins, func(o string) bool {
+	return d.isHome(base) || slices.ContainsFunc(c.Origins, func(o string) bool {
 		u, err := url.Parse(o)
 		return err == nil && origin(u) == origin(base)
 	})
 }
 
-// apply signs a request.
-func (p *planned) apply(ctx context.Context, r *egress.Request) error {
+// isHome reports whether base is the API's own server. A document that comes from a URL is not asked which that is.
+func (d *document) isHome(base *url.URL) bool {
+	var home *url.URL
+	switch cfg := d.src.cfg; {
+	case cfg.URL != "":
+		home, _ = url.Parse(cfg.URL)
+	case cfg.Remote():
+		home, _ = url.Parse(cfg.OpenAPI)
+	default:
+		home = d.home()
+	}
+	return home != nil && origin(home) == origin(base)
+}
+
+// apply signs a request. What the arguments say under the name of a credential gives way to it. It returns what must not
+// come back to the caller.
+func (p *planned) apply(ctx context.Context, r *egress.Request) (secrets []string, err error) {
 	for _, s := range p.signs {
 		value := s.value
 		if s.cred != nil {
 			token, err := s.cred.token(ctx, s.scope)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			value = "Bearer " + token
 		}
+		secrets = append(secrets, value)
 		switch s.in {
 		case "header":
 			r.Header = set(r.Header, s.name, value)
 		case "cookie":
 			pair := s.name + "=" + url.QueryEscape(value)
 			if i := slices.IndexFunc(r.Header, func(f egress.Field) bool { return strings.EqualFold(f.Name, "Cookie") }); i >= 0 {
-				r.Header[i].Value += "; " + pair
+				kept := slices.DeleteFunc(strings.Split(r.Header[i].Value, "; "), func(c string) bool { return strings.HasPrefix(c, s.name+"=") })
+				r.Header[i].Value = strings.Join(append(kept, pair), "; ")
 			} else {
 				r.Header = append(r.Header, egress.Field{Name: "Cookie", Value: pair})
 			}
 		case "query":
-			sep := "?"
-			if strings.Contains(r.Path, "?") {
-				sep = "&"
-			}
-			r.Path += sep + escape(s.name) + "=" + escape(value)
+			path, query, _ := strings.Cut(r.Path, "?")
+			kept := slices.DeleteFunc(strings.Split(query, "&"), func(q string) bool {
+				name, _, _ := strings.Cut(q, "=")
+				name, err := url.QueryUnescape(name)
+				return q == "" || err == nil && name == s.name
+			})
+			r.Path = path + "?" + strings.Join(append(kept, escape(s.name)+"="+escape(value)), "&")
 		}
 	}
-	return nil
+	return secrets, nil
 }
+
+// minSecret is the length from which a credential is looked for in answers: a shorter one is found by chance.
+const minSecret = 8
+
+// scrub takes out of an answer what the API repeats of the credentials it was sent.
+func (a *answer) scrub(secrets []string) {
+	for _, s := range secrets {
+		if _, rest, ok := strings.Cut(s, " "); ok { // behind the scheme's name
+			s = rest
+		}
+		if len(s) < minSecret {
+			continue
+		}
+		quoted := string(wire.String(s))
+		quoted = quoted[1 : len(quoted)-1]
+		forms := []string{s, url.QueryEscape(s), escape(s), url.PathEscape(s), quoted, strings.ReplaceAll(quoted, "/", `\/`)}
+		slices.Sort(forms)
+		for _, f := range slices.Compact(forms) {
+			if bytes.Contains(a.body, []byte(f)) {
+				a.body = bytes.ReplaceAll(a.body, []byte(f), []byte(redacted))
+			}
+			for i := range a.header {
+				a.header[i].Value = strings.ReplaceAll(a.header[i].Value, f, redacted)
+			}
+		}
+	}
+}
+
+const redacted = "[redacted]"
 
 // escape encodes a name or value of a query; a blank is %20, which every server reads.
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }

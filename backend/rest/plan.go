@@ -29,7 +29,8 @@ type planned struct {
 
 	client *egress.Client
 	base   *url.URL
-	prefix string // escaped path of base, without "/" at its end
+	prefix string         // escaped path of base, without "/" at its end
+	extra  []egress.Field // headers of the configuration, for the API's own server
 	signs  []sign
 	wants  string // the schemes that no credential is configured for
 }
@@ -145,6 +146,9 @@ func (t *tool) make() (*planned, error) {
 	p.prefix = strings.TrimRight(p.base.EscapedPath(), "/")
 	if p.client, err = t.doc.src.client(p.base); err != nil {
 		return nil, err
+	}
+	if t.doc.isHome(p.base) {
+		p.extra = t.doc.src.extra
 	}
 	p.signs, p.wants = t.doc.sign(p)
 	return p, nil

@@ -85,20 +85,22 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // follow sends the request, follows redirects on the same server, and gets a new token once when the one it has is refused.
 func (s *source) follow(ctx context.Context, p *planned, r *openapi.Request) (*answer, error) {
 	out := egress.Request{Method: r.Method, Path: p.prefix + r.Path, Body: r.Body}
-	base := make([]egress.Field, 0, len(r.Header)+len(s.extra)+len(p.signs))
+	base := make([]egress.Field, 0, len(r.Header)+len(p.extra)+len(p.signs))
 	for _, f := range r.Header {
 		base = append(base, egress.Field(f))
 	}
-	for _, f := range s.extra {
+	for _, f := range p.extra {
 		base = set(base, f.Name, f.Value)
 	}
 	renewed := false
 	for hops := 0; ; hops++ {
 		req := out
 		req.Header = base
+		var secrets []string
 		if len(p.signs) > 0 {
 			req.Header = append(make([]egress.Field, 0, len(base)+len(p.signs)), base...)
-			if err := p.apply(ctx, &req); err != nil {
+			var err error
+			if secrets, err = p.apply(ctx, &req); err != nil {
 				return nil, err
 			}
 		}
@@ -112,6 +114,7 @@ func (s *source) follow(ctx context.Context, p *planned, r *openapi.Request) (*a
 			continue
 		}
 		location := a.header.Get("Location")
+		a.scrub(secrets)
 		if !redirect(a.status) || location == "" {
 			return a, nil
 		}
@@ -121,7 +124,7 @@ func (s *source) follow(ctx context.Context, p *planned, r *openapi.Request) (*a
 		}
 		next, ok := target(&at, location)
 		if !ok || hops >= maxRedirects {
-			a.elsewhere = location
+			a.elsewhere = a.header.Get("Location")
 			return a, nil
 		}
 		out.Path = next.EscapedPath()

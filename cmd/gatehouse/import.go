@@ -82,10 +82,10 @@ func runImport(c *context, args []string) int {
 
 func reportLine(w io.Writer, o rest.Outcome) {
 	if o.Tool == "" {
-		fmt.Fprintf(w, "%-40s %-7s %s\n    left out: %s\n", "-", o.Method, flat(o.Path), flat(o.Reason))
+		fmt.Fprintf(w, "%-40s %-7s %s\n    left out: %s\n", "-", flat(o.Method), flat(o.Path), flat(o.Reason))
 		return
 	}
-	fmt.Fprintf(w, "%-40s %-7s %s\n    %s; schema of %d bytes\n", o.Tool, o.Method, flat(o.Path), o.Risk, o.InputBytes)
+	fmt.Fprintf(w, "%-40s %-7s %s\n    %s; schema of %d bytes\n", o.Tool, flat(o.Method), flat(o.Path), o.Risk, o.InputBytes)
 	for _, x := range o.Warnings {
 		fmt.Fprintf(w, "    note: %s\n", flat(x))
 	}
