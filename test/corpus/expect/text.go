@@ -36,7 +36,7 @@ func (a alphabet) holds(s string) bool {
 // careful is the n-th text that a careless program breaks.
 func careful(n int) string {
 	texts := [...]string{
-		"a b/c?d#e", "é€😀 ü", "x&y=z+1%2C,;:@$!'()*", `<t a="1">&amp;\'`, "../x%2F", "plain", "{id}~-_.", "[0]|^`", "true", "-0012.50",
+		"a b/c?d#e", "é€😀 ü", "x&y=z+1%2C,;:@$!'()*", `<t a="1">&amp;\'`, "..x/y%2F", "plain", "{id}~-_.", "[0]|^`", "true", "-0012.50",
 	}
 	return texts[n%len(texts)]
 }
