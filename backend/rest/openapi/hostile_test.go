@@ -112,7 +112,7 @@ func TestDocumentsThatAreBombs(t *testing.T) {
 		if _, err := hostilePlan(t, c.doc).Request([]byte(c.args)); err != nil {
 			t.Logf("%s: %v", c.name, err)
 		}
-		if d := time.Since(began); d > 3*time.Second {
+		if d := time.Since(began); d > 60*time.Second { // without bounds it takes hours; the machine may be slow
 			t.Errorf("%s: takes %v", c.name, d)
 		}
 	}
